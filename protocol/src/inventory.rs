@@ -1,0 +1,107 @@
+//! What a host is made of, as its agent sees it. Never contains file contents, user names or secrets.
+
+use serde::{Deserialize, Serialize};
+
+/// One report of a host's inventory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Inventory {
+    /// Host name.
+    pub hostname: String,
+    /// `/etc/machine-id`.
+    pub machine_id: String,
+    /// Operating system.
+    pub os: Os,
+    /// The machine itself.
+    pub hardware: Hardware,
+    /// Block devices.
+    pub disks: Vec<Disk>,
+    /// Mounted filesystems that hold data.
+    pub filesystems: Vec<Filesystem>,
+    /// Network interfaces.
+    pub interfaces: Vec<Interface>,
+    /// Installed packages, sorted by name.
+    pub packages: Vec<Package>,
+}
+
+/// Operating system.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Os {
+    /// For example `Debian GNU/Linux`.
+    pub name: String,
+    /// For example `12`.
+    pub version: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// For example `x86_64`.
+    pub architecture: String,
+}
+
+/// The machine itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Hardware {
+    /// Maker, from DMI; empty where not readable.
+    pub vendor: String,
+    /// Product name, from DMI.
+    pub product: String,
+    /// Processor model.
+    pub cpu_model: String,
+    /// Logical processors.
+    pub cpu_count: u32,
+    /// Installed memory in bytes.
+    pub memory_bytes: u64,
+    /// Hypervisor or container technology; empty on bare metal.
+    pub virtualization: String,
+}
+
+/// A block device.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Disk {
+    /// Kernel name, for example `sda`.
+    pub name: String,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Model; empty where unknown.
+    pub model: String,
+    /// Whether it rotates.
+    pub rotational: bool,
+}
+
+/// A mounted filesystem.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Filesystem {
+    /// Where it is mounted.
+    pub mountpoint: String,
+    /// Device it is on.
+    pub device: String,
+    /// Type, for example `ext4`.
+    pub fstype: String,
+    /// Size in bytes.
+    pub size_bytes: u64,
+}
+
+/// A network interface.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Interface {
+    /// Kernel name.
+    pub name: String,
+    /// Hardware address.
+    pub mac: String,
+    /// Addresses with prefix length, sorted.
+    pub addresses: Vec<String>,
+}
+
+/// An installed package.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Package {
+    /// Package name.
+    pub name: String,
+    /// Installed version.
+    pub version: String,
+}

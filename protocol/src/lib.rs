@@ -10,6 +10,7 @@ pub mod inventory;
 pub mod metric_names;
 pub mod orders;
 pub mod remote_write;
+pub mod toml_text;
 
 /// Paths of the server that the agent calls.
 pub mod paths {

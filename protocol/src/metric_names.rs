@@ -19,3 +19,13 @@ pub const AGENT_COLLECT_SECONDS: &str = "siaga_agent_collection_duration_seconds
 pub const AGENT_SPOOL_BYTES: &str = "siaga_agent_spool_bytes";
 /// Samples that the spool had to drop because it was full.
 pub const AGENT_SPOOL_DROPPED: &str = "siaga_agent_spool_dropped_samples_total";
+/// Writes to the agent's spool that failed.
+pub const AGENT_SPOOL_ERRORS: &str = "siaga_agent_spool_errors_total";
+/// Requests with samples that did not succeed.
+pub const AGENT_SEND_FAILURES: &str = "siaga_agent_send_failures_total";
+/// Samples that the server refused for good.
+pub const AGENT_REJECTED_SAMPLES: &str = "siaga_agent_rejected_samples_total";
+/// Orders that the agent did not accept.
+pub const AGENT_ORDERS_REFUSED: &str = "siaga_agent_orders_refused_total";
+/// Always 1; label `version`.
+pub const AGENT_BUILD_INFO: &str = "siaga_agent_build_info";

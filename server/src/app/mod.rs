@@ -1,0 +1,68 @@
+//! Builds the parts, holds what they share, and stops them in order.
+
+pub mod http;
+mod run;
+mod tasks;
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use ed25519_dalek::SigningKey;
+use tokio::sync::watch;
+
+use crate::config::LiveConfig;
+use crate::fleet::Presence;
+use crate::records::Records;
+use crate::time::Millis;
+
+pub use run::run;
+pub use tasks::{TaskStatus, Tasks};
+
+/// What all parts share. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Parts>);
+
+/// The parts.
+#[derive(Debug)]
+pub struct Parts {
+    /// Configuration in force.
+    pub config: LiveConfig,
+    /// Rows.
+    pub records: Records,
+    /// Last signs of life of agents.
+    pub presence: Presence,
+    /// Signs orders.
+    pub order_key: SigningKey,
+    /// Counts new orders; wakes waiting polls.
+    pub order_news: watch::Sender<u64>,
+    /// Counts new answers to orders.
+    pub answer_news: watch::Sender<u64>,
+    /// State of background tasks.
+    pub tasks: Tasks,
+    /// When this process started to serve.
+    pub started_at_ms: Millis,
+    /// Becomes true when the process is to end.
+    pub stopping: watch::Receiver<bool>,
+}
+
+impl App {
+    /// Joins the parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Whether the process is about to end.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

@@ -1,0 +1,100 @@
+//! The life of the daemon: open, serve, stop.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::{App, Parts, Tasks, tasks};
+use crate::access::{FIRST_RUN_FILE, ensure_first_user};
+use crate::config::{Config, LiveConfig, watch as watch_config};
+use crate::fleet::{Presence, load_order_key};
+use crate::records::Records;
+use crate::time::now_ms;
+
+/// How often signs of life are written down.
+const PRESENCE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Runs the daemon until SIGINT or SIGTERM.
+///
+/// # Errors
+/// If a part cannot be opened or the address cannot be used.
+pub async fn run(config: Config, config_file: Option<PathBuf>) -> anyhow::Result<()> {
+    let (stop, stopping) = watch::channel(false);
+    let app = open(config, stopping.clone()).await?;
+    let _watcher = match config_file {
+        Some(file) => {
+            Some(watch_config(app.config.clone(), file).context("cannot watch the configuration file")?)
+        }
+        None => None,
+    };
+    let mut background = start_tasks(&app);
+    let http = app.config.current().http.clone();
+    tracing::info!(http.listen = %http.listen, tls = http.tls_certificate.is_some(), "serving");
+    let mut terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
+    let mut server = tokio::spawn(crate::http::serve(app.clone(), stopping));
+    let early = tokio::select! {
+        _ = tokio::signal::ctrl_c() => None,
+        _ = terminate.recv() => None,
+        ended = &mut server => Some(ended),
+    };
+    tracing::info!("stopping");
+    stop.send_replace(true);
+    // Waiting polls look at the stop flag when they wake.
+    app.order_news.send_modify(|count| *count += 1);
+    let ended = match early {
+        Some(ended) => ended,
+        None => server.await,
+    };
+    while background.join_next().await.is_some() {}
+    let (records, presence) = (app.records.clone(), app.presence.clone());
+    tokio::task::spawn_blocking(move || presence.write_down(&records)).await??;
+    ended.context("the server task ended early")??;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn open(config: Config, stopping: watch::Receiver<bool>) -> anyhow::Result<App> {
+    let app = tokio::task::spawn_blocking(move || {
+        let data_dir = config.storage.data_dir.clone();
+        std::fs::create_dir_all(&data_dir)
+            .with_context(|| format!("cannot create {}", data_dir.display()))?;
+        let records = Records::open(&data_dir)?;
+        let scheme = if config.http.tls_certificate.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", config.http.listen);
+        if let Some(first) = ensure_first_user(&records, &data_dir, &url, now_ms())? {
+            let file = data_dir.join(FIRST_RUN_FILE);
+            tracing::info!(user = first.user, file = %file.display(), "first start: the password is in the file");
+        }
+        anyhow::Ok(App::new(Parts {
+            records,
+            presence: Presence::default(),
+            order_key: load_order_key(&data_dir)?,
+            order_news: watch::Sender::new(0),
+            answer_news: watch::Sender::new(0),
+            tasks: Tasks::default(),
+            started_at_ms: now_ms(),
+            stopping,
+            config: LiveConfig::new(config),
+        }))
+    });
+    app.await?
+}
+
+fn start_tasks(app: &App) -> JoinSet<()> {
+    let mut set = JoinSet::new();
+    tasks::every(
+        &mut set,
+        app,
+        "write_down_presence",
+        |_| PRESENCE_INTERVAL,
+        |app| async move {
+            tokio::task::spawn_blocking(move || app.presence.write_down(&app.records)).await??;
+            Ok(())
+        },
+    );
+    set
+}

@@ -1,0 +1,105 @@
+//! The command line: one subcommand a role of the program.
+
+mod users;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::Config;
+use crate::records::Records;
+
+/// Monitoring, capacity and continuity of public e-procurement.
+#[derive(Debug, Parser)]
+#[command(name = "siaga-server", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// Configuration file (TOML); without it the embedded defaults hold, on loopback only.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    fn load(&self) -> anyhow::Result<Config> {
+        Ok(self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?)
+    }
+
+    /// The records, for subcommands that work beside a running server or without one.
+    fn records(&self) -> anyhow::Result<Records> {
+        let data_dir = self.load()?.storage.data_dir;
+        std::fs::create_dir_all(&data_dir)
+            .with_context(|| format!("cannot create {}", data_dir.display()))?;
+        Ok(Records::open(&data_dir)?)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon.
+    Serve(ConfigFile),
+    /// Say what is wrong with a configuration file.
+    CheckConfig(ConfigFile),
+    /// Make a one-time token with which an agent enrols.
+    EnrolToken(ConfigFile),
+    /// Add, list and change users.
+    User(users::UserArgs),
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("SIAGA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // An error means that a provider is installed already, which is what is wanted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the commands are asked for")]
+fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Serve(file) => runtime()?.block_on(crate::app::run(file.load()?, file.config)),
+        Command::CheckConfig(file) => {
+            file.load()?;
+            println!("the configuration is good");
+            Ok(())
+        }
+        Command::EnrolToken(file) => {
+            let valid = file.load()?.fleet.enrol_token_valid;
+            let token =
+                crate::fleet::new_enrol_token(&file.records()?, valid, "siaga:cli", crate::time::now_ms())?;
+            println!("{token}");
+            Ok(())
+        }
+        Command::User(args) => users::run(args),
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

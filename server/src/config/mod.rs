@@ -1,0 +1,394 @@
+//! The server's one typed configuration. Every key has a default here and a line in `deploy/server.toml`;
+//! unknown keys are refused. Values are checked while they are read, so that an error has a place.
+
+mod reload;
+mod values;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use siaga_protocol::toml_text::{self, TomlTextError};
+
+pub use reload::{LiveConfig, watch};
+pub use values::{Language, Percent, TimeZoneName};
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where and how the server listens.
+    pub http: Http,
+    /// Where data lies.
+    pub storage: Storage,
+    /// The store of time series.
+    pub metrics: Metrics,
+    /// Bounds of queries.
+    pub query: Query,
+    /// Rule files.
+    pub rules: Rules,
+    /// Agents.
+    pub fleet: Fleet,
+    /// Forecasts and thresholds.
+    pub capacity: Capacity,
+    /// Plans and drills.
+    pub continuity: Continuity,
+    /// Users and sessions.
+    pub access: Access,
+    /// What people see.
+    pub console: Console,
+}
+
+/// Where and how the server listens.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Certificate chain (PEM). Needed, with `tls_key`, for any address but loopback.
+    pub tls_certificate: Option<PathBuf>,
+    /// Private key (PEM).
+    pub tls_key: Option<PathBuf>,
+    /// Largest request body, bytes.
+    pub max_body_bytes: usize,
+    /// Largest remote-write body after unpacking, bytes.
+    pub max_unpacked_bytes: usize,
+    /// Longest time for one request, except long polls.
+    #[serde(with = "humantime_serde")]
+    pub request_timeout: Duration,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8480)),
+            tls_certificate: None,
+            tls_key: None,
+            max_body_bytes: 16 << 20,
+            max_unpacked_bytes: 64 << 20,
+            request_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Where data lies.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storage {
+    /// Folder that holds everything the server keeps.
+    pub data_dir: PathBuf,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self { data_dir: PathBuf::from("data") }
+    }
+}
+
+/// The store of time series.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// How long samples are kept.
+    #[serde(with = "humantime_serde")]
+    pub retention: Duration,
+    /// Upper bound of the store's file in bytes; the oldest samples go first. 0 means no bound.
+    pub max_bytes: u64,
+    /// Series in all.
+    pub max_series: usize,
+    /// Series of one agent.
+    pub max_series_per_agent: usize,
+    /// How far in the past a sample may lie.
+    #[serde(with = "humantime_serde")]
+    pub out_of_order_window: Duration,
+    /// How far in the future a sample may lie.
+    #[serde(with = "humantime_serde")]
+    pub max_future: Duration,
+    /// Whether each commit waits for the disk (`true`: survives a power cut).
+    pub fsync: bool,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            retention: Duration::from_secs(400 * 86_400),
+            max_bytes: 0,
+            max_series: 2_000_000,
+            max_series_per_agent: 20_000,
+            out_of_order_window: Duration::from_secs(26 * 3_600),
+            max_future: Duration::from_secs(600),
+            fsync: true,
+        }
+    }
+}
+
+/// Bounds of queries.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Query {
+    /// How far back an instant selector looks for a sample.
+    #[serde(with = "humantime_serde")]
+    pub lookback: Duration,
+    /// Longest time of one query.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// Samples that one query may touch.
+    pub max_samples: usize,
+    /// Series that one query may touch.
+    pub max_series: usize,
+    /// Points a series in a range answer.
+    pub max_points: usize,
+    /// Queries that run at once; further ones wait.
+    pub max_concurrent: usize,
+}
+
+impl Default for Query {
+    fn default() -> Self {
+        Self {
+            lookback: Duration::from_secs(300),
+            timeout: Duration::from_secs(60),
+            max_samples: 50_000_000,
+            max_series: 500_000,
+            max_points: 11_000,
+            max_concurrent: 16,
+        }
+    }
+}
+
+/// Rule files.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rules {
+    /// Whether the built-in rules for Linux servers are evaluated.
+    pub defaults: bool,
+    /// Further files in Prometheus' rule format.
+    pub files: Vec<PathBuf>,
+    /// Interval of groups that name none.
+    #[serde(with = "humantime_serde")]
+    pub interval: Duration,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { defaults: true, files: Vec::new(), interval: Duration::from_secs(15) }
+    }
+}
+
+/// Agents.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Fleet {
+    /// An agent that was not heard for this long is silent, but never sooner than three of its intervals.
+    #[serde(with = "humantime_serde")]
+    pub silent_after: Duration,
+    /// How long a one-time enrolment token is good.
+    #[serde(with = "humantime_serde")]
+    pub enrol_token_valid: Duration,
+    /// Hosts in all.
+    pub max_hosts: usize,
+}
+
+impl Default for Fleet {
+    fn default() -> Self {
+        Self {
+            silent_after: Duration::from_secs(60),
+            enrol_token_valid: Duration::from_secs(86_400),
+            max_hosts: 10_000,
+        }
+    }
+}
+
+/// Forecasts and thresholds.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Capacity {
+    /// How often forecasts are made.
+    #[serde(with = "humantime_serde")]
+    pub interval: Duration,
+    /// History that a forecast looks at.
+    #[serde(with = "humantime_serde")]
+    pub history: Duration,
+    /// An incident is opened when the likely date lies within this time.
+    #[serde(with = "humantime_serde")]
+    pub lead_time: Duration,
+    /// Threshold of filesystems.
+    pub filesystem_threshold: Percent,
+    /// Threshold of memory.
+    pub memory_threshold: Percent,
+    /// Threshold of processors.
+    pub cpu_threshold: Percent,
+    /// How long past forecasts are kept.
+    #[serde(with = "humantime_serde")]
+    pub keep: Duration,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(3_600),
+            history: Duration::from_secs(120 * 86_400),
+            lead_time: Duration::from_secs(14 * 86_400),
+            filesystem_threshold: Percent::of(90),
+            memory_threshold: Percent::of(90),
+            cpu_threshold: Percent::of(85),
+            keep: Duration::from_secs(400 * 86_400),
+        }
+    }
+}
+
+/// Plans and drills.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Continuity {
+    /// Folder of plans (`*.toml`). Without it there are none.
+    pub plans_dir: Option<PathBuf>,
+    /// Whether scheduled drills start by themselves.
+    pub scheduled: bool,
+}
+
+impl Default for Continuity {
+    fn default() -> Self {
+        Self { plans_dir: None, scheduled: true }
+    }
+}
+
+/// Users and sessions.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Access {
+    /// How long a session lives without use.
+    #[serde(with = "humantime_serde")]
+    pub session_idle: Duration,
+    /// How long a session lives at most.
+    #[serde(with = "humantime_serde")]
+    pub session_max: Duration,
+    /// Failed logins of one user name within 15 minutes after which further ones are refused.
+    pub max_failed_logins: u32,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self {
+            session_idle: Duration::from_secs(2 * 3_600),
+            session_max: Duration::from_secs(12 * 3_600),
+            max_failed_logins: 10,
+        }
+    }
+}
+
+/// What people see.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Console {
+    /// Name of the office.
+    pub organisation: String,
+    /// Language of those who have not chosen.
+    pub language: Language,
+    /// Time zone of pages and reports.
+    pub time_zone: TimeZoneName,
+    /// Marks every page as a simulation.
+    pub simulation: bool,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self {
+            organisation: "LPSE".to_owned(),
+            language: Language::Indonesian,
+            time_zone: TimeZoneName::default(),
+            simulation: false,
+        }
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read configuration file {}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The text is wrong.
+    #[error(transparent)]
+    Text(#[from] TomlTextError),
+    /// The values do not go together.
+    #[error("{file}: {reason}", file = file.display())]
+    Inconsistent {
+        /// The file.
+        file: PathBuf,
+        /// What does not go together, with the fields.
+        reason: String,
+    },
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// What is wrong, with file, line and field.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+        let config: Self = toml_text::parse(&file.display().to_string(), &text)?;
+        config.check().map_err(|reason| ConfigError::Inconsistent { file: file.to_owned(), reason })?;
+        Ok(config)
+    }
+
+    /// Checks what no single key can say.
+    ///
+    /// # Errors
+    /// The fields that do not go together, and why.
+    pub fn check(&self) -> Result<(), String> {
+        let http = &self.http;
+        if http.tls_certificate.is_some() != http.tls_key.is_some() {
+            return Err("http.tls_certificate and http.tls_key: set both or none".to_owned());
+        }
+        if !http.listen.ip().is_loopback() && http.tls_certificate.is_none() {
+            return Err(format!(
+                "http.listen: {} is not a loopback address, so http.tls_certificate and http.tls_key are needed: \
+                 passwords and tokens would cross the network in the clear",
+                http.listen
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        let config: Config = toml_text::parse("server.toml", text).map_err(|e| e.to_string())?;
+        config.check().map(|()| config)
+    }
+
+    #[test]
+    fn the_documented_example_states_the_defaults() {
+        let text = include_str!("../../../deploy/server.toml");
+        assert_eq!(parse(text).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn a_wrong_file_is_refused_with_line_and_field() {
+        for (text, wanted) in [
+            ("[http]\nlisten = \"nowhere\"\n", "server.toml:2:10: http.listen: "),
+            ("[htp]\n", "server.toml:1:2: htp: unknown field"),
+            ("[capacity]\ncpu_threshold = 140\n", "server.toml:2:17: capacity.cpu_threshold: "),
+            ("[console]\nlanguage = \"fr\"\n", "server.toml:2:12: console.language: "),
+            ("[console]\ntime_zone = \"Asia/Nowhere\"\n", "server.toml:2:13: console.time_zone: "),
+            ("[http]\nlisten = \"0.0.0.0:8480\"\n", "http.listen: 0.0.0.0:8480 is not a loopback address"),
+            ("[http]\ntls_key = \"k\"\n", "http.tls_certificate and http.tls_key: set both or none"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.starts_with(wanted), "{error}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! HTTP of the fleet: what agents call, and what people see and manage of it.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+use siaga_protocol::agent_api::{ActionOffer, EnrolRequest, EnrolResponse, Hello};
+use siaga_protocol::orders::{OrderBatch, OrderResult, public_key_text};
+use siaga_protocol::paths;
+
+use super::{EnrolError, enrol, is_silent, new_enrol_token, orders};
+use crate::access::Right;
+use crate::app::App;
+use crate::http::{Access, ApiError, Caller, JsonBody, Params, Routes};
+use crate::records::{RecordsError, audit, hosts, orders as order_rows};
+use crate::time::{Millis, millis, now_ms};
+
+/// Routes of the fleet.
+#[must_use]
+pub fn routes() -> Routes {
+    Routes::new()
+        .post(paths::ENROL, Access::Public, "enrol a host with a one-time token", enrol_host)
+        .put(paths::HELLO, Access::Agent, "what an agent is and may do", hello)
+        .get(paths::ORDERS, Access::Agent, "long poll for orders (wait_seconds, 0 to 60)", poll_orders)
+        .post(paths::ORDER_RESULTS, Access::Agent, "the result of an order", order_result)
+        .get("/api/v1/hosts", Right::ViewServers, "all hosts with their state", list_hosts)
+        .get("/api/v1/hosts/{instance}", Right::ViewServers, "one host", show_host)
+        .delete("/api/v1/hosts/{instance}", Right::ManageFleet, "take a host out of service", retire_host)
+        .post(
+            "/api/v1/enrol-tokens",
+            Right::ManageFleet,
+            "make a one-time enrolment token",
+            create_enrol_token,
+        )
+}
+
+impl From<EnrolError> for ApiError {
+    fn from(error: EnrolError) -> Self {
+        match error {
+            EnrolError::BadToken => Self::unauthorized(error.to_string()).at("token"),
+            EnrolError::BadField { field } => Self::bad_request(error.to_string()).at(field),
+            EnrolError::TooManyHosts(_) => Self::conflict(error.to_string()),
+            EnrolError::Records(error) => error.into(),
+        }
+    }
+}
+
+async fn enrol_host(
+    State(app): State<App>,
+    JsonBody(request): JsonBody<EnrolRequest>,
+) -> Result<Json<EnrolResponse>, ApiError> {
+    let max_hosts = app.config.current().fleet.max_hosts;
+    let key = public_key_text(&app.order_key);
+    let response = app.records.run(move |db| enrol(db, &request, key, max_hosts, now_ms())).await?;
+    app.presence.note(&response.host_id, now_ms());
+    tracing::info!(host.instance = response.instance, "host enrolled");
+    Ok(Json(response))
+}
+
+/// Bounds of what an agent may say of itself.
+const MAX_ACTIONS: usize = 200;
+const MAX_INTERVAL_SECONDS: u32 = 300;
+
+async fn hello(
+    State(app): State<App>,
+    Caller(principal): Caller,
+    JsonBody(hello): JsonBody<Hello>,
+) -> Result<Json<serde_json::Value>, ApiError> {
+    let host = principal.agent()?.clone();
+    if !(1..=MAX_INTERVAL_SECONDS).contains(&hello.interval_seconds) {
+        return Err(
+            ApiError::bad_request(format!("not between 1 and {MAX_INTERVAL_SECONDS}")).at("interval_seconds")
+        );
+    }
+    if hello.actions.len() > MAX_ACTIONS {
+        return Err(ApiError::bad_request(format!("more than {MAX_ACTIONS} actions")).at("actions"));
+    }
+    app.presence.note(&host.id, now_ms());
+    app.records.run(move |db| hosts::set_hello(db, &host.id, &hello)).await?;
+    Ok(Json(serde_json::json!({})))
+}
+
+/// Longest time that a poll is held.
+const MAX_WAIT_SECONDS: u32 = 60;
+
+#[derive(Debug, Deserialize)]
+struct PollParams {
+    #[serde(default)]
+    wait_seconds: u32,
+}
+
+async fn poll_orders(
+    State(app): State<App>,
+    Caller(principal): Caller,
+    Params(params): Params<PollParams>,
+) -> Result<Json<OrderBatch>, ApiError> {
+    let host = principal.agent()?;
+    app.presence.note(&host.id, now_ms());
+    let wait = Duration::from_secs(params.wait_seconds.min(MAX_WAIT_SECONDS).into());
+    let orders = orders::poll(&app, &host.id, wait).await?;
+    app.presence.note(&host.id, now_ms());
+    Ok(Json(OrderBatch { orders }))
+}
+
+/// Longest text of a result that is stored, bytes.
+const MAX_OUTPUT_BYTES: usize = 16 * 1024;
+
+async fn order_result(
+    State(app): State<App>,
+    Caller(principal): Caller,
+    JsonBody(result): JsonBody<OrderResult>,
+) -> Result<Json<serde_json::Value>, ApiError> {
+    let host = principal.agent()?.clone();
+    if result.output.len() > MAX_OUTPUT_BYTES || result.message.len() > MAX_OUTPUT_BYTES {
+        return Err(ApiError::bad_request(format!("more than {MAX_OUTPUT_BYTES} bytes")).at("output"));
+    }
+    app.presence.note(&host.id, now_ms());
+    let stored = app.records.run(move |db| order_rows::set_result(db, &host.id, &result, now_ms())).await?;
+    app.answer_news.send_modify(|count| *count += 1);
+    Ok(Json(serde_json::json!({ "stored": stored })))
+}
+
+/// A host in answers.
+#[derive(Debug, Serialize)]
+pub struct HostBody {
+    id: String,
+    instance: String,
+    hostname: String,
+    agent_version: String,
+    interval_seconds: u32,
+    enrolled_at_ms: Millis,
+    started_at_ms: Option<Millis>,
+    last_heard_ms: Millis,
+    silent: bool,
+    actions: Vec<ActionOffer>,
+}
+
+impl HostBody {
+    fn new(app: &App, host: hosts::Host, now: Millis) -> Self {
+        Self {
+            last_heard_ms: app.presence.last_heard(&host),
+            silent: host_is_silent(app, &host, now),
+            id: host.id,
+            instance: host.instance,
+            hostname: host.hostname,
+            agent_version: host.agent_version,
+            interval_seconds: host.interval_seconds,
+            enrolled_at_ms: host.enrolled_at_ms,
+            started_at_ms: host.started_at_ms,
+            actions: host.actions,
+        }
+    }
+}
+
+/// Whether a host's agent is silent now.
+#[must_use]
+pub fn host_is_silent(app: &App, host: &hosts::Host, now: Millis) -> bool {
+    let silent_after = millis(app.config.current().fleet.silent_after);
+    is_silent(now, app.presence.last_heard(host), app.started_at_ms, silent_after, host.interval_seconds)
+}
+
+async fn list_hosts(State(app): State<App>) -> Result<Json<Vec<HostBody>>, ApiError> {
+    let hosts = app.records.run(|db| hosts::list(db)).await?;
+    let now = now_ms();
+    Ok(Json(hosts.into_iter().map(|host| HostBody::new(&app, host, now)).collect()))
+}
+
+async fn show_host(State(app): State<App>, Path(instance): Path<String>) -> Result<Json<HostBody>, ApiError> {
+    let wanted = instance.clone();
+    let host = app.records.run(move |db| hosts::by_instance(db, &wanted)).await?;
+    let host = host.ok_or_else(|| ApiError::not_found(format!("host {instance}")))?;
+    Ok(Json(HostBody::new(&app, host, now_ms())))
+}
+
+async fn retire_host(
+    State(app): State<App>,
+    Caller(principal): Caller,
+    Path(instance): Path<String>,
+) -> Result<Json<serde_json::Value>, ApiError> {
+    let actor = principal.actor();
+    app.records
+        .run(move |db| {
+            let host = hosts::by_instance(db, &instance)?
+                .ok_or_else(|| ApiError::not_found(format!("host {instance}")))?;
+            hosts::retire(db, &host.id, now_ms())?;
+            audit::add(db, now_ms(), &actor, "host.retire", &instance, "")?;
+            Ok::<_, ApiError>(())
+        })
+        .await?;
+    Ok(Json(serde_json::json!({ "retired": true })))
+}
+
+/// A new enrolment token in answers.
+#[derive(Debug, Serialize)]
+struct EnrolTokenBody {
+    token: String,
+    expires_at_ms: Millis,
+}
+
+async fn create_enrol_token(
+    State(app): State<App>,
+    Caller(principal): Caller,
+) -> Result<Json<EnrolTokenBody>, ApiError> {
+    let valid = app.config.current().fleet.enrol_token_valid;
+    let actor = principal.actor();
+    let records = app.records.clone();
+    let now = now_ms();
+    let token = tokio::task::spawn_blocking(move || new_enrol_token(&records, valid, &actor, now))
+        .await
+        .map_err(|_| RecordsError::Task)??;
+    Ok(Json(EnrolTokenBody { token, expires_at_ms: now + millis(valid) }))
+}

@@ -1,0 +1,75 @@
+//! Sends orders to agents and waits for their answers.
+
+use std::time::Duration;
+
+use siaga_protocol::orders::{Order, OrderError, OrderResult, SignedOrder, sign};
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::records::{RecordsError, orders};
+use crate::time::now_ms;
+
+/// Orders that one poll hands out.
+const MAX_ORDERS_A_POLL: u32 = 16;
+
+/// Why an order is not sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// It cannot be signed.
+    #[error("cannot sign the order")]
+    Sign(#[source] OrderError),
+    /// It cannot be recorded.
+    #[error("cannot record the order")]
+    Records(#[from] RecordsError),
+}
+
+/// Signs and records an order and wakes the agent that waits for it.
+///
+/// # Errors
+/// If it cannot be signed or recorded; the agent does not see it then.
+pub async fn send(app: &App, order: Order) -> Result<(), SendError> {
+    let signed = sign(&order, &app.order_key).map_err(SendError::Sign)?;
+    app.records.run(move |db| orders::insert(db, &order, &signed, now_ms())).await?;
+    app.order_news.send_modify(|count| *count += 1);
+    Ok(())
+}
+
+/// Waits for the answer to an order, until `deadline`.
+///
+/// # Errors
+/// If the records cannot be read.
+pub async fn answer(
+    app: &App,
+    order_id: &str,
+    deadline: Instant,
+) -> Result<Option<OrderResult>, RecordsError> {
+    let mut news = app.answer_news.subscribe();
+    loop {
+        let id = order_id.to_owned();
+        let found = app.records.run(move |db| orders::result(db, &id)).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        if tokio::time::timeout_at(deadline, news.changed()).await.is_err() {
+            return Ok(None);
+        }
+    }
+}
+
+/// Orders for a host: at once if there are any, else as soon as there are, or none after `wait`.
+pub(super) async fn poll(app: &App, host_id: &str, wait: Duration) -> Result<Vec<SignedOrder>, RecordsError> {
+    let deadline = Instant::now() + wait;
+    let mut news = app.order_news.subscribe();
+    loop {
+        let id = host_id.to_owned();
+        let open =
+            app.records.run(move |db| orders::open_for_host(db, &id, now_ms(), MAX_ORDERS_A_POLL)).await?;
+        if !open.is_empty()
+            || app.is_stopping()
+            || tokio::time::timeout_at(deadline, news.changed()).await.is_err()
+        {
+            return Ok(open);
+        }
+    }
+}

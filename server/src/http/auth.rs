@@ -1,0 +1,110 @@
+//! Finds out who is asking, once per request, and guards each route with the access that it names.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use super::{Access, ApiError, Kind};
+use crate::access::{AuthError, Principal, authenticate};
+use crate::app::App;
+use crate::time::now_ms;
+
+/// Puts the [`Principal`] into the request, if somebody says who is asking.
+pub(super) async fn identify(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    match authenticate(&app, request.headers(), now_ms()).await {
+        Ok(Some(principal)) => {
+            request.extensions_mut().insert(principal);
+        }
+        Ok(None) => {}
+        Err(AuthError::UnknownToken) => {
+            return ApiError::unauthorized("the token is not known, was revoked or has expired")
+                .into_response();
+        }
+        Err(AuthError::Records(error)) => return ApiError::from(error).into_response(),
+    }
+    next.run(request).await
+}
+
+/// Lets a request through only with the access that its route names.
+pub(super) async fn guard(access: Access, kind: Kind, request: Request, next: Next) -> Response {
+    let principal = request.extensions().get::<Principal>();
+    let refusal = match (access, principal) {
+        (Access::Public, _) => None,
+        (_, None) => Some(sign_in(kind, request.method(), request.uri())),
+        (Access::Agent, Some(Principal::Agent(_))) | (Access::AgentOr(_), Some(Principal::Agent(_))) => None,
+        (Access::User(right) | Access::AgentOr(right), Some(principal)) if principal.may(right) => None,
+        (Access::User(right) | Access::AgentOr(right), Some(_)) => {
+            Some(ApiError::forbidden(format!("this needs the right {}", right.code())).into_response())
+        }
+        (Access::Agent, Some(_)) => {
+            Some(ApiError::forbidden("this is for agents, not for users").into_response())
+        }
+    };
+    if let Some(refusal) = refusal {
+        return refusal;
+    }
+    let by_session = matches!(principal, Some(Principal::User(user)) if user.by_session);
+    if by_session && !request.method().is_safe() && !same_site(request.headers()) {
+        return ApiError::forbidden("the form was sent from another site").into_response();
+    }
+    next.run(request).await
+}
+
+fn sign_in(kind: Kind, method: &Method, uri: &Uri) -> Response {
+    if kind == Kind::Page && method == Method::GET {
+        let here = uri.path_and_query().map_or("/", |path| path.as_str());
+        return Redirect::to(&format!("/masuk?lanjut={}", encode_component(here))).into_response();
+    }
+    ApiError::unauthorized("sign in, or send a bearer token").into_response()
+}
+
+fn encode_component(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+/// Whether a browser says that a request comes from this very site. Cookies alone do not prove that (CSRF).
+#[must_use]
+pub fn same_site(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = text(header::HeaderName::from_static("sec-fetch-site")) {
+        return matches!(site, "same-origin" | "none");
+    }
+    match (text(header::ORIGIN), text(header::HOST)) {
+        (Some(origin), Some(host)) => {
+            origin.split_once("://").is_some_and(|(_, authority)| authority == host)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_counts_only_from_this_very_site() {
+        for (headers, wanted) in [
+            (&[("sec-fetch-site", "same-origin")][..], true),
+            (&[("sec-fetch-site", "cross-site")][..], false),
+            (&[("sec-fetch-site", "same-site")][..], false),
+            (&[("origin", "http://a:1"), ("host", "a:1")][..], true),
+            (&[("origin", "http://b:1"), ("host", "a:1")][..], false),
+            (&[("origin", "null"), ("host", "a:1")][..], false),
+            (&[("host", "a:1")][..], false),
+        ] {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.insert(*name, value.parse().unwrap());
+            }
+            assert_eq!(same_site(&map), wanted, "{headers:?}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The server's HTTP surface: one list of routes in which each names its right, who is asking, errors, listening.
+//!
+//! Invariant: nothing is served that was not added through [`Routes`], so nothing is served without a named right.
+
+mod auth;
+mod error;
+mod extract;
+mod listen;
+mod openapi;
+mod routes;
+
+pub use auth::same_site;
+pub use error::ApiError;
+pub use extract::{Caller, JsonBody, MaybeCaller, Params};
+pub use listen::{ListenError, serve};
+pub use openapi::describe;
+pub use routes::{Access, Entry, Kind, Routes, router};

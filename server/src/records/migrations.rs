@@ -1,0 +1,40 @@
+//! Forward-only migrations, each in its own transaction. The number of the newest one run is kept in `schema_version`.
+
+use rusqlite::Connection;
+
+use super::{RecordsError, Result};
+
+/// All migrations, oldest first. A migration that was released is never changed.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_access_and_fleet.sql")];
+
+pub(super) fn run(connection: &mut Connection) -> Result<()> {
+    connection.execute_batch("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")?;
+    let found: i64 =
+        connection.query_row("SELECT COALESCE(MAX(version), 0) FROM schema_version", [], |row| row.get(0))?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(RecordsError::TooNew { found, known });
+    }
+    for (number, sql) in (1..).zip(MIGRATIONS).filter(|(number, _)| *number > found) {
+        let failed = |source| RecordsError::Migrate { number, source };
+        let transaction = connection.transaction().map_err(failed)?;
+        transaction.execute_batch(sql).map_err(failed)?;
+        transaction.execute("INSERT INTO schema_version (version) VALUES (?1)", [number]).map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_run_once_and_a_newer_schema_is_refused() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        run(&mut connection).unwrap();
+        run(&mut connection).unwrap();
+        connection.execute("INSERT INTO schema_version (version) VALUES (9999)", []).unwrap();
+        assert!(matches!(run(&mut connection), Err(RecordsError::TooNew { found: 9999, .. })));
+    }
+}

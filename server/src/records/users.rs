@@ -1,0 +1,223 @@
+//! Rows of users, their roles, sessions and failed logins.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::{RecordsError, Result};
+use crate::access::Role;
+use crate::time::Millis;
+
+/// A user with roles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Identifier.
+    pub id: String,
+    /// Name to sign in with.
+    pub username: String,
+    /// Name for people.
+    pub display_name: String,
+    /// Roles, in the SOP's order.
+    pub roles: Vec<Role>,
+    /// Since when the user may no longer sign in.
+    pub disabled_at_ms: Option<Millis>,
+}
+
+/// How many users there are.
+///
+/// # Errors
+/// If the statement fails.
+pub fn count(db: &Connection) -> Result<i64> {
+    Ok(db.query_row("SELECT COUNT(*) FROM users", [], |row| row.get(0))?)
+}
+
+/// Adds a user.
+///
+/// # Errors
+/// If the statement fails, for example because the name is taken.
+pub fn insert(db: &Connection, user: &User, password_hash: &str, now_ms: Millis) -> Result<()> {
+    db.execute(
+        "INSERT INTO users (id, username, display_name, password_hash, created_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![user.id, user.username, user.display_name, password_hash, now_ms],
+    )?;
+    set_roles(db, &user.id, &user.roles)
+}
+
+/// Replaces a user's roles.
+///
+/// # Errors
+/// If a statement fails.
+pub fn set_roles(db: &Connection, user_id: &str, roles: &[Role]) -> Result<()> {
+    db.execute("DELETE FROM user_roles WHERE user_id = ?1", [user_id])?;
+    for role in roles {
+        db.execute("INSERT INTO user_roles (user_id, role) VALUES (?1, ?2)", params![user_id, role.code()])?;
+    }
+    Ok(())
+}
+
+/// Replaces a user's password and ends all sessions.
+///
+/// # Errors
+/// If a statement fails.
+pub fn set_password(db: &Connection, user_id: &str, password_hash: &str) -> Result<()> {
+    db.execute("UPDATE users SET password_hash = ?2 WHERE id = ?1", params![user_id, password_hash])?;
+    db.execute("DELETE FROM sessions WHERE user_id = ?1", [user_id])?;
+    Ok(())
+}
+
+/// Lets a user sign in no more, or again.
+///
+/// # Errors
+/// If a statement fails.
+pub fn set_disabled(db: &Connection, user_id: &str, disabled_at_ms: Option<Millis>) -> Result<()> {
+    db.execute("UPDATE users SET disabled_at_ms = ?2 WHERE id = ?1", params![user_id, disabled_at_ms])?;
+    if disabled_at_ms.is_some() {
+        db.execute("DELETE FROM sessions WHERE user_id = ?1", [user_id])?;
+    }
+    Ok(())
+}
+
+fn basic(row: &Row<'_>) -> rusqlite::Result<User> {
+    Ok(User {
+        id: row.get("id")?,
+        username: row.get("username")?,
+        display_name: row.get("display_name")?,
+        roles: Vec::new(),
+        disabled_at_ms: row.get("disabled_at_ms")?,
+    })
+}
+
+fn with_roles(db: &Connection, mut user: User) -> Result<User> {
+    let mut statement = db.prepare_cached("SELECT role FROM user_roles WHERE user_id = ?1")?;
+    let codes = statement.query_map([&user.id], |row| row.get::<_, String>(0))?;
+    for code in codes {
+        let code = code?;
+        let role = Role::from_code(&code).ok_or_else(|| RecordsError::Corrupt {
+            column: "user_roles.role",
+            reason: format!("{code:?} is not a role"),
+        })?;
+        user.roles.push(role);
+    }
+    user.roles.sort();
+    Ok(user)
+}
+
+/// All users by name.
+///
+/// # Errors
+/// If a statement fails.
+pub fn list(db: &Connection) -> Result<Vec<User>> {
+    let mut statement =
+        db.prepare_cached("SELECT id, username, display_name, disabled_at_ms FROM users ORDER BY username")?;
+    let users = statement.query_map([], basic)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    users.into_iter().map(|user| with_roles(db, user)).collect()
+}
+
+/// A user by the name to sign in with, and the password's hash.
+///
+/// # Errors
+/// If a statement fails.
+pub fn by_username(db: &Connection, username: &str) -> Result<Option<(User, String)>> {
+    let found = db
+        .query_row(
+            "SELECT id, username, display_name, disabled_at_ms, password_hash FROM users WHERE username = ?1",
+            [username],
+            |row| Ok((basic(row)?, row.get::<_, String>("password_hash")?)),
+        )
+        .optional()?;
+    found.map(|(user, hash)| Ok((with_roles(db, user)?, hash))).transpose()
+}
+
+/// A user who may sign in, by identifier.
+///
+/// # Errors
+/// If a statement fails.
+pub fn active_by_id(db: &Connection, id: &str) -> Result<Option<User>> {
+    let found = db
+        .query_row(
+            "SELECT id, username, display_name, disabled_at_ms FROM users WHERE id = ?1 AND disabled_at_ms IS NULL",
+            [id],
+            basic,
+        )
+        .optional()?;
+    found.map(|user| with_roles(db, user)).transpose()
+}
+
+/// Opens a session.
+///
+/// # Errors
+/// If the statement fails.
+pub fn open_session(db: &Connection, token_hash: &str, user_id: &str, now_ms: Millis) -> Result<()> {
+    db.execute(
+        "INSERT INTO sessions (token_hash, user_id, created_at_ms, last_used_at_ms) VALUES (?1, ?2, ?3, ?3)",
+        params![token_hash, user_id, now_ms],
+    )?;
+    Ok(())
+}
+
+/// The user of a live session; notes the use at most once a minute.
+///
+/// # Errors
+/// If a statement fails.
+pub fn session_user(
+    db: &Connection,
+    token_hash: &str,
+    idle_ms: Millis,
+    max_ms: Millis,
+    now_ms: Millis,
+) -> Result<Option<User>> {
+    let found: Option<(String, Millis)> = db
+        .query_row(
+            "SELECT user_id, last_used_at_ms FROM sessions \
+             WHERE token_hash = ?1 AND last_used_at_ms > ?2 AND created_at_ms > ?3",
+            params![token_hash, now_ms - idle_ms, now_ms - max_ms],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    let Some((user_id, last_used)) = found else { return Ok(None) };
+    if now_ms - last_used > 60_000 {
+        db.execute(
+            "UPDATE sessions SET last_used_at_ms = ?2 WHERE token_hash = ?1",
+            params![token_hash, now_ms],
+        )?;
+    }
+    active_by_id(db, &user_id)
+}
+
+/// Ends a session.
+///
+/// # Errors
+/// If the statement fails.
+pub fn close_session(db: &Connection, token_hash: &str) -> Result<()> {
+    db.execute("DELETE FROM sessions WHERE token_hash = ?1", [token_hash])?;
+    Ok(())
+}
+
+/// Removes sessions and failed logins that count no more.
+///
+/// # Errors
+/// If a statement fails.
+pub fn forget_old(db: &Connection, sessions_before_ms: Millis, logins_before_ms: Millis) -> Result<()> {
+    db.execute("DELETE FROM sessions WHERE created_at_ms < ?1", [sessions_before_ms])?;
+    db.execute("DELETE FROM failed_logins WHERE at_ms < ?1", [logins_before_ms])?;
+    Ok(())
+}
+
+/// Notes a failed login.
+///
+/// # Errors
+/// If the statement fails.
+pub fn note_failed_login(db: &Connection, username: &str, now_ms: Millis) -> Result<()> {
+    db.execute("INSERT INTO failed_logins (username, at_ms) VALUES (?1, ?2)", params![username, now_ms])?;
+    Ok(())
+}
+
+/// Failed logins of a name since a time.
+///
+/// # Errors
+/// If the statement fails.
+pub fn failed_logins_since(db: &Connection, username: &str, since_ms: Millis) -> Result<u32> {
+    Ok(db.query_row(
+        "SELECT COUNT(*) FROM failed_logins WHERE username = ?1 AND at_ms > ?2",
+        params![username, since_ms],
+        |row| row.get(0),
+    )?)
+}

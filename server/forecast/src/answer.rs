@@ -33,10 +33,16 @@ pub enum ModelName {
     MstlEtsLog,
     /// Double-seasonal exponential smoothing (day and week) with error correction.
     DoubleSeasonal,
+    /// The same on logarithms.
+    DoubleSeasonalLog,
     /// Regression on the series' own past at hourly, daily and weekly lags.
     AutoRegression,
     /// The same on logarithms.
     AutoRegressionLog,
+    /// Regression on the same hour of past days and weeks.
+    LagRegression,
+    /// The same on logarithms.
+    LagRegressionLog,
     /// Theil-Sen line through the daily peaks since the last change.
     RobustTrend,
     /// The last level, for a series without a significant trend.
@@ -46,6 +52,12 @@ pub enum ModelName {
 }
 
 impl ModelName {
+    /// The candidates of the hourly path.
+    #[must_use]
+    pub fn candidates() -> &'static [Self] {
+        crate::models::CANDIDATES
+    }
+
     /// Stable identifier, for labels and reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -58,6 +70,9 @@ impl ModelName {
             Self::MstlEts => "mstl_ets",
             Self::MstlEtsLog => "mstl_ets_log",
             Self::DoubleSeasonal => "double_seasonal",
+            Self::DoubleSeasonalLog => "double_seasonal_log",
+            Self::LagRegression => "lag_regression",
+            Self::LagRegressionLog => "lag_regression_log",
             Self::AutoRegression => "autoregression",
             Self::AutoRegressionLog => "autoregression_log",
             Self::RobustTrend => "robust_trend",

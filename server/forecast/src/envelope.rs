@@ -154,6 +154,7 @@ fn running_max(blocks: &[f64], reach: usize) -> Vec<f64> {
 /// Lone lasting steps: where, and by how much.
 fn level_shifts(blocks: &[f64], period: Option<usize>) -> Vec<(usize, f64)> {
     let mut steps = steps(blocks);
+    let drift = stats::median(&steps.iter().map(|s| s.1).collect::<Vec<_>>());
     if let Some(period) = period.filter(|p| steps.len() >= 3 * p) {
         // What the same weekday always does is no shift.
         for phase in 0..period {
@@ -177,7 +178,7 @@ fn level_shifts(blocks: &[f64], period: Option<usize>) -> Vec<(usize, f64)> {
         return Vec::new();
     }
     wild.into_iter()
-        .filter_map(|(at, step)| lasting(blocks, at, step, usual).map(|size| (at, size)))
+        .filter_map(|(at, step)| lasting(blocks, at, step, drift).map(|size| (at, size)))
         .collect()
 }
 

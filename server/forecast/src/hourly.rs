@@ -58,6 +58,20 @@ pub fn forecast_paths(series: &HourlySeries, horizon: usize, levels: &[f64]) -> 
     Ok(paths)
 }
 
+/// The path of one named model without test or interval, for comparisons; `None` when it does not apply.
+///
+/// # Errors
+/// A [`Refusal`] when the series cannot be forecast.
+pub fn single_model_path(
+    series: &HourlySeries,
+    model: ModelName,
+    horizon: usize,
+) -> Result<Option<Vec<f64>>, Refusal> {
+    let cleaned = clean::clean(series, SeriesKind::Flow)?;
+    let path = models::predict(model, &cleaned.filled, horizon + cleaned.stale);
+    Ok(path.map(|p| p[cleaned.stale..].to_vec()))
+}
+
 /// Errors of one origin, by hour.
 struct Origin {
     truth: Vec<f64>,

@@ -27,6 +27,6 @@ pub use answer::{
 };
 pub use clean::{MAX_MAGNITUDE, MAX_STALE_HOURS};
 pub use engine::forecast;
-pub use hourly::{Band, Paths, forecast_paths};
+pub use hourly::{Band, Paths, forecast_paths, single_model_path};
 pub use request::{Direction, EventWindow, Request, SeriesKind, Threshold};
 pub use series::{Aggregate, HOUR_MS, HourlySeries, MAX_HOURS, SeriesError};

@@ -6,10 +6,18 @@ rust_i18n::i18n!("texts", fallback = "id");
 
 pub mod access;
 pub mod app;
+pub mod assets;
+pub mod capacity;
 pub mod cli;
 pub mod config;
 pub mod console;
+pub mod continuity;
 pub mod fleet;
 pub mod http;
+pub mod incidents;
+pub mod ingest;
+pub mod metrics;
+pub mod query;
 pub mod records;
+pub mod rules;
 pub mod time;

@@ -13,6 +13,7 @@ mod secrets;
 pub(crate) use bootstrap::write_private;
 pub use bootstrap::{FIRST_RUN_FILE, FirstRun, ensure_first_user};
 pub use password::{PasswordError, hash_password, verify_password};
+pub(crate) use principal::SESSION_COOKIE;
 pub use principal::{AuthError, Principal, UserPrincipal, authenticate};
 pub use rights::{Right, Role, may};
 pub use secrets::{hash_secret, new_id, new_password, new_secret};

@@ -4,9 +4,9 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
 
 /// Shortest password that is accepted, characters.
-pub const MIN_PASSWORD_CHARS: usize = 10;
+pub(crate) const MIN_PASSWORD_CHARS: usize = 10;
 /// Longest password that is hashed, bytes: hashing costs, and anybody may try to sign in.
-pub const MAX_PASSWORD_BYTES: usize = 256;
+pub(crate) const MAX_PASSWORD_BYTES: usize = 256;
 
 /// Why a password is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -12,7 +12,7 @@ use crate::records::{RecordsError, hosts, tokens, users};
 use crate::time::{Millis, millis};
 
 /// Name of the session's cookie.
-pub(super) const SESSION_COOKIE: &str = "siaga_session";
+pub(crate) const SESSION_COOKIE: &str = "siaga_session";
 
 /// A user who is asking.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,6 +16,7 @@ use crate::records::Records;
 use crate::time::Millis;
 
 pub use run::run;
+pub(crate) use tasks::every;
 pub use tasks::{TaskStatus, Tasks};
 
 /// What all parts share. Cheap to clone.

@@ -1,22 +1,18 @@
 //! The life of the daemon: open, serve, stop.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{App, Parts, Tasks, tasks};
+use super::{App, Parts, Tasks};
 use crate::access::{FIRST_RUN_FILE, ensure_first_user};
 use crate::config::{Config, LiveConfig, watch as watch_config};
 use crate::fleet::{Presence, load_order_key};
 use crate::records::Records;
 use crate::time::now_ms;
-
-/// How often signs of life are written down.
-const PRESENCE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Runs the daemon until SIGINT or SIGTERM.
 ///
@@ -86,15 +82,13 @@ async fn open(config: Config, stopping: watch::Receiver<bool>) -> anyhow::Result
 
 fn start_tasks(app: &App) -> JoinSet<()> {
     let mut set = JoinSet::new();
-    tasks::every(
-        &mut set,
-        app,
-        "write_down_presence",
-        |_| PRESENCE_INTERVAL,
-        |app| async move {
-            tokio::task::spawn_blocking(move || app.presence.write_down(&app.records)).await??;
-            Ok(())
-        },
-    );
+    crate::fleet::start_tasks(&mut set, app);
+    crate::ingest::start_tasks(&mut set, app);
+    crate::query::start_tasks(&mut set, app);
+    crate::rules::start_tasks(&mut set, app);
+    crate::incidents::start_tasks(&mut set, app);
+    crate::assets::start_tasks(&mut set, app);
+    crate::capacity::start_tasks(&mut set, app);
+    crate::continuity::start_tasks(&mut set, app);
     set
 }

@@ -51,7 +51,7 @@ impl Tasks {
 
 /// Runs `work` now and then at intervals until the process is to end. `interval` is asked before each wait, so that
 /// a new configuration takes effect. A failed run is logged and the next one comes as usual.
-pub(super) fn every<F, Fut>(
+pub(crate) fn every<F, Fut>(
     set: &mut JoinSet<()>,
     app: &App,
     name: &'static str,

@@ -1,9 +1,21 @@
-//! The web pages, Indonesian first, English one click away.
+//! The web pages: their frame, language, formats and charts, and the pages that belong to no single capability.
+//! A capability's own pages lie in its `pages.rs` and its templates in `templates/<capability>/`.
+//!
+//! Invariants: every text for people comes from the catalogue in `texts/`; HTML is escaped by the template engine;
+//! pages are readable without JavaScript.
+
+pub mod chart;
+mod format;
+mod page;
+mod sign_in;
+mod statics;
+
+pub use page::{Page, PageError, Section, View, render};
 
 use crate::http::Routes;
 
-/// Routes of the pages.
+/// Routes of the pages that belong to no single capability.
 #[must_use]
 pub fn routes() -> Routes {
-    Routes::new()
+    Routes::new().merge(sign_in::routes()).merge(statics::routes())
 }

@@ -12,3 +12,26 @@ mod presence;
 pub use enrolment::{EnrolError, enrol, new_enrol_token};
 pub use order_key::load_or_create as load_order_key;
 pub use presence::{Presence, is_silent, silence_limit_ms};
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::app::{App, every};
+
+/// How often signs of life are written down.
+const PRESENCE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Starts the background tasks of the fleet.
+pub(crate) fn start_tasks(set: &mut JoinSet<()>, app: &App) {
+    every(
+        set,
+        app,
+        "write_down_presence",
+        |_| PRESENCE_INTERVAL,
+        |app| async move {
+            tokio::task::spawn_blocking(move || app.presence.write_down(&app.records)).await??;
+            Ok(())
+        },
+    );
+}

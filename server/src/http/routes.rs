@@ -163,6 +163,13 @@ pub(super) fn all_routes() -> Routes {
         .merge(crate::app::http::routes())
         .merge(crate::access::http::routes())
         .merge(crate::fleet::http::routes())
+        .merge(crate::ingest::http::routes())
+        .merge(crate::query::http::routes())
+        .merge(crate::rules::http::routes())
+        .merge(crate::incidents::http::routes())
+        .merge(crate::assets::http::routes())
+        .merge(crate::capacity::http::routes())
+        .merge(crate::continuity::http::routes())
         .merge(crate::console::routes())
 }
 

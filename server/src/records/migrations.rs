@@ -5,7 +5,13 @@ use rusqlite::Connection;
 use super::{RecordsError, Result};
 
 /// All migrations, oldest first. A migration that was released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_access_and_fleet.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_access_and_fleet.sql"),
+    include_str!("migrations/0002_rules_and_incidents.sql"),
+    include_str!("migrations/0003_assets.sql"),
+    include_str!("migrations/0004_capacity.sql"),
+    include_str!("migrations/0005_continuity.sql"),
+];
 
 pub(super) fn run(connection: &mut Connection) -> Result<()> {
     connection.execute_batch("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")?;

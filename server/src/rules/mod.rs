@@ -1,0 +1,10 @@
+//! Recording and alerting rules in Prometheus' own file format, evaluated on schedule.
+
+pub mod http;
+
+use tokio::task::JoinSet;
+
+use crate::app::App;
+
+/// Starts the background tasks of this part.
+pub(crate) fn start_tasks(_set: &mut JoinSet<()>, _app: &App) {}

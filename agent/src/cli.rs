@@ -1,0 +1,117 @@
+//! The command line.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+
+use crate::collectors::Registry;
+use crate::config::{Collect, Config, ServerUrl};
+use crate::counters::Counters;
+use crate::samples::Recorder;
+use crate::{enrol, run};
+
+/// Watches this server for Siaga.
+#[derive(Debug, Parser)]
+#[command(name = "siaga-agent", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Collect, send and take orders until told to end.
+    Run(ConfigFile),
+    /// Make this host known to a server, with a one-time token.
+    Enrol(Enrol),
+    /// Say whether a configuration file is right.
+    CheckConfig(ConfigFile),
+    /// Collect once and print the result in Prometheus text format.
+    Once {
+        /// Configuration file; without one, the defaults.
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// Configuration file.
+    #[arg(long, default_value = "/etc/siaga/agent.toml")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Enrol {
+    /// Address of the server, for example https://siaga.example.
+    #[arg(long)]
+    server: String,
+    /// One-time token. In the environment it is not seen by other users of this host.
+    #[arg(long, env = "SIAGA_ENROL_TOKEN", hide_env_values = true)]
+    token: String,
+    /// Configuration file, for its state_dir and ca_file.
+    #[arg(long, conflicts_with = "state_dir")]
+    config: Option<PathBuf>,
+    /// Folder for the credentials, instead of that of a configuration file.
+    #[arg(long)]
+    state_dir: Option<PathBuf>,
+}
+
+impl Cli {
+    /// Carries out the command.
+    ///
+    /// # Errors
+    /// Why it could not.
+    pub async fn carry_out(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Run(file) => run::run(file.config).await,
+            Command::Enrol(arguments) => enrol_host(arguments).await,
+            Command::CheckConfig(file) => {
+                Config::load(&file.config)?;
+                print(&format!("{} is right\n", file.config.display()))
+            }
+            Command::Once { config } => once(config.as_deref()),
+        }
+    }
+}
+
+async fn enrol_host(arguments: Enrol) -> anyhow::Result<()> {
+    let mut config = match &arguments.config {
+        Some(path) => Config::load(path)?,
+        None => Config::default(),
+    };
+    if let Some(state_dir) = arguments.state_dir {
+        config.state_dir = state_dir;
+    }
+    let url = ServerUrl::try_from(arguments.server).map_err(anyhow::Error::msg)?;
+    let credentials = enrol::enrol(url, &arguments.token, &config).await?;
+    print(&format!("enrolled as {} (host {})\n", credentials.instance, credentials.host_id))
+}
+
+fn once(path: Option<&Path>) -> anyhow::Result<()> {
+    let collect = match path {
+        Some(path) => Config::load(path)?.collect,
+        None => Collect::default(),
+    };
+    let mut recorder = Recorder::default();
+    Registry::new(&collect, Path::new("/"), Arc::new(Counters::default())).collect(&mut recorder);
+    print(&recorder.to_text())
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).context("cannot print")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,545 @@
+//! The agent's configuration: one typed TOML file. Every key has a default; `deploy/agent.toml` documents them all.
+//!
+//! Invariants: an unknown key is an error; a value out of its range never becomes a [`Config`];
+//! every error names the file, the line and the field.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use regex::Regex;
+use serde::Deserialize;
+use siaga_protocol::agent_api::ActionOffer;
+
+use crate::collectors::CollectorName;
+
+/// Largest configuration file that is read, in bytes.
+pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
+/// Most actions that one host may define.
+pub const MAX_ACTIONS: usize = 256;
+
+/// The whole file.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Folder of credentials, spool and order memory.
+    pub state_dir: PathBuf,
+    /// Where to send, and how.
+    pub server: Server,
+    /// What to collect, and how often.
+    pub collect: Collect,
+    /// The queue on disk.
+    pub spool: Spool,
+    /// How samples leave the spool.
+    pub send: Send,
+    /// The report on what the host is made of.
+    pub inventory: Inventory,
+    /// Orders of drills.
+    pub orders: Orders,
+    /// What an order may ask for, by name.
+    pub actions: Actions,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            state_dir: "/var/lib/siaga-agent".into(),
+            server: Server::default(),
+            collect: Collect::default(),
+            spool: Spool::default(),
+            send: Send::default(),
+            inventory: Inventory::default(),
+            orders: Orders::default(),
+            actions: Actions::default(),
+        }
+    }
+}
+
+/// Where to send, and how.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Address of the server; without it, the one given at enrolment.
+    pub url: Option<ServerUrl>,
+    /// Certificates (PEM) that are trusted instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Longest time for one request.
+    pub request_timeout_seconds: Seconds<1, 300, 30>,
+}
+
+/// What to collect, and how often.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Collect {
+    /// Time between two collections.
+    pub interval_seconds: Seconds<1, 300, 15>,
+    /// Collectors that are switched off.
+    pub disabled_collectors: Vec<CollectorName>,
+    /// Filesystems.
+    pub filesystem: FilesystemFilter,
+    /// Block devices.
+    pub diskstats: DiskFilter,
+    /// Network interfaces.
+    pub netdev: NetFilter,
+}
+
+/// Which filesystems are left out, and how long one may take to answer.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FilesystemFilter {
+    /// Types that are left out.
+    pub exclude_fstypes: Pattern,
+    /// Mount points that are left out.
+    pub exclude_mountpoints: Pattern,
+    /// After this time a filesystem that does not answer is reported as `node_filesystem_device_error`.
+    pub deadline_milliseconds: Number<10, 10_000, 500>,
+}
+
+impl Default for FilesystemFilter {
+    fn default() -> Self {
+        Self {
+            exclude_fstypes: Pattern::constant(
+                r"^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|sysfs|tracefs)$",
+            ),
+            exclude_mountpoints: Pattern::constant(
+                r"^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)",
+            ),
+            deadline_milliseconds: Number::default(),
+        }
+    }
+}
+
+/// Which block devices are left out.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiskFilter {
+    /// Devices that are left out.
+    pub exclude_devices: Pattern,
+}
+
+impl Default for DiskFilter {
+    fn default() -> Self {
+        Self { exclude_devices: Pattern::constant(r"^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$") }
+    }
+}
+
+/// Which network interfaces are left out.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetFilter {
+    /// Interfaces that are left out; the default leaves out none.
+    pub exclude_devices: Pattern,
+}
+
+impl Default for NetFilter {
+    fn default() -> Self {
+        Self { exclude_devices: Pattern::constant("^$") }
+    }
+}
+
+/// The queue on disk.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Spool {
+    /// Bytes that it may take; beyond, the oldest samples are dropped and counted.
+    pub max_bytes: Number<{ 1 << 20 }, { 1 << 36 }, { 64 << 20 }>,
+}
+
+/// How samples leave the spool.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Send {
+    /// Samples in one request; one collection is never cut.
+    pub max_samples_per_request: Number<100, 100_000, 10_000>,
+    /// Longest pause between two attempts.
+    pub max_backoff_seconds: Seconds<1, 3_600, 60>,
+}
+
+/// The report on what the host is made of.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Inventory {
+    /// Whether it is sent.
+    pub enabled: bool,
+    /// How often the agent looks whether something changed.
+    pub check_interval_seconds: Seconds<10, 86_400, 60>,
+}
+
+impl Default for Inventory {
+    fn default() -> Self {
+        Self { enabled: true, check_interval_seconds: Seconds::default() }
+    }
+}
+
+/// Orders of drills.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Orders {
+    /// Whether the agent asks for orders at all.
+    pub enabled: bool,
+    /// Longest time that the server may hold one question for orders open.
+    pub wait_seconds: Seconds<1, 120, 25>,
+}
+
+impl Default for Orders {
+    fn default() -> Self {
+        Self { enabled: true, wait_seconds: Seconds::default() }
+    }
+}
+
+/// What an order may ask for. At most [`MAX_ACTIONS`].
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(try_from = "BTreeMap<String, Action>")]
+pub struct Actions(BTreeMap<String, Action>);
+
+impl Actions {
+    /// The action of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Action> {
+        self.0.get(name)
+    }
+
+    /// What the server may know of them.
+    #[must_use]
+    pub fn offers(&self) -> Vec<ActionOffer> {
+        let offer = |(name, action): (&String, &Action)| ActionOffer {
+            name: name.clone(),
+            description: action.description.clone(),
+            has_undo: action.undo.is_some(),
+            timeout_seconds: u32::try_from(action.timeout_seconds.get()).unwrap_or(u32::MAX),
+        };
+        self.0.iter().map(offer).collect()
+    }
+}
+
+impl TryFrom<BTreeMap<String, Action>> for Actions {
+    type Error = String;
+
+    fn try_from(actions: BTreeMap<String, Action>) -> Result<Self, String> {
+        if actions.len() > MAX_ACTIONS {
+            return Err(format!("at most {MAX_ACTIONS} actions are allowed"));
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        match actions.keys().find(|name| name.is_empty() || name.len() > 64 || !name.chars().all(plain)) {
+            Some(name) => {
+                Err(format!("action name {name:?} must be 1 to 64 letters, digits, dots, - and _ (ASCII)"))
+            }
+            None => Ok(Self(actions)),
+        }
+    }
+}
+
+/// One thing that an order may ask for.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Action {
+    /// Program and arguments; no shell.
+    pub command: Arguments,
+    /// Program and arguments that take it back.
+    #[serde(default)]
+    pub undo: Option<Arguments>,
+    /// What it does, for people.
+    #[serde(default)]
+    pub description: String,
+    /// Time after which it is killed, with its process group.
+    #[serde(default)]
+    pub timeout_seconds: Seconds<1, 86_400, 60>,
+    /// Account that runs it; without it, the agent's own.
+    #[serde(default)]
+    pub user: Option<String>,
+}
+
+/// A program by its absolute path, or a name looked up in `PATH`, and its arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub struct Arguments {
+    /// The program.
+    pub program: String,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+}
+
+impl TryFrom<Vec<String>> for Arguments {
+    type Error = &'static str;
+
+    fn try_from(words: Vec<String>) -> Result<Self, Self::Error> {
+        let mut words = words.into_iter();
+        match words.next() {
+            Some(program) if !program.is_empty() => Ok(Self { program, arguments: words.collect() }),
+            _ => Err("must be a list that begins with a program"),
+        }
+    }
+}
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u64")]
+pub struct Number<const MIN: u64, const MAX: u64, const DEFAULT: u64>(u64);
+
+/// A whole number of seconds from `MIN` to `MAX`.
+pub type Seconds<const MIN: u64, const MAX: u64, const DEFAULT: u64> = Number<MIN, MAX, DEFAULT>;
+
+impl<const MIN: u64, const MAX: u64, const DEFAULT: u64> Number<MIN, MAX, DEFAULT> {
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0
+    }
+
+    /// As seconds.
+    #[must_use]
+    pub fn seconds(self) -> Duration {
+        Duration::from_secs(self.0)
+    }
+}
+
+impl<const MIN: u64, const MAX: u64, const DEFAULT: u64> Default for Number<MIN, MAX, DEFAULT> {
+    fn default() -> Self {
+        const { assert!(MIN <= DEFAULT && DEFAULT <= MAX) };
+        Self(DEFAULT)
+    }
+}
+
+impl<const MIN: u64, const MAX: u64, const DEFAULT: u64> TryFrom<u64> for Number<MIN, MAX, DEFAULT> {
+    type Error = String;
+
+    fn try_from(value: u64) -> Result<Self, String> {
+        if (MIN..=MAX).contains(&value) {
+            Ok(Self(value))
+        } else {
+            Err(format!("{value} is out of range, must be {MIN} to {MAX}"))
+        }
+    }
+}
+
+/// A regular expression.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Pattern(Regex);
+
+impl Pattern {
+    #[expect(clippy::expect_used, reason = "only constants of this file, each compiled by a test")]
+    fn constant(text: &str) -> Self {
+        Self(Regex::new(text).expect("a constant pattern"))
+    }
+
+    /// Whether it matches somewhere in `text`.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        // The compiler's own message spans lines and draws arrows; its last line is the reason.
+        let reason = |e: regex::Error| e.to_string().lines().last().unwrap_or_default().trim().to_owned();
+        Regex::new(&text).map(Self).map_err(|e| format!("not a regular expression: {}", reason(e)))
+    }
+}
+
+/// Address of a server: `http://` or `https://`, without path end.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ServerUrl(String);
+
+impl ServerUrl {
+    /// The address with a path of [`siaga_protocol::paths`].
+    #[must_use]
+    pub fn join(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+
+    /// The address.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the connection is encrypted.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.0.starts_with("https://")
+    }
+}
+
+impl TryFrom<String> for ServerUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let url = reqwest::Url::parse(&text).map_err(|e| format!("{text:?} is not an address: {e}"))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(format!("{text:?} must begin with http:// or https:// and name a host"));
+        }
+        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
+            return Err("an address must not hold a user, a password or parameters".into());
+        }
+        Ok(Self(text.trim_end_matches('/').to_owned()))
+    }
+}
+
+/// Why a file is not a configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The content is wrong.
+    #[error("{}: line {line}: {field}: {reason}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Dotted name of the field.
+        field: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// The file, line and field that are wrong, or the failure to read.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let read_error = |source| ConfigError::Read { path: path.into(), source };
+        let size = std::fs::metadata(path).map_err(read_error)?.len();
+        if size > MAX_FILE_BYTES {
+            return Err(read_error(std::io::Error::other(format!("larger than {MAX_FILE_BYTES} bytes"))));
+        }
+        Self::parse(&std::fs::read_to_string(path).map_err(read_error)?, path)
+    }
+
+    /// Reads a text; `path` is for messages.
+    ///
+    /// # Errors
+    /// The line and field that are wrong.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            let (line, field) = locate(text, at);
+            let reason = error.message().lines().next().unwrap_or_default().to_owned();
+            ConfigError::Invalid { path: path.into(), line, field, reason }
+        })
+    }
+}
+
+/// Line (from 1) and dotted field at a byte of a TOML text, for messages.
+fn locate(text: &str, at: usize) -> (usize, String) {
+    let before = text.get(..at).unwrap_or(text);
+    let line_number = before.matches('\n').count() + 1;
+    let (mut table, mut key) = ("", "");
+    for line in text.lines().take(line_number).map(str::trim) {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(name, _)| name)
+            && !name.contains(['"', ',', '{'])
+        {
+            (table, key) = (name.trim().trim_start_matches('['), "");
+        } else if let Some((name, _)) = line.split_once('=')
+            && !name.trim().is_empty()
+            && name.trim().chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
+        {
+            key = name.trim();
+        }
+    }
+    let field = [table, key].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
+    (line_number, if field.is_empty() { "(file)".into() } else { field })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Config::parse(text, Path::new("agent.toml")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default_configuration() {
+        let config = Config::parse("", Path::new("x")).unwrap();
+        assert_eq!(config, Config::default());
+        assert_eq!(config.collect.interval_seconds.seconds(), Duration::from_secs(15));
+    }
+
+    #[test]
+    fn a_wrong_file_names_line_and_field() {
+        for (text, expected) in [
+            (
+                "[collect]\ninterval_seconds = 0",
+                "agent.toml: line 2: collect.interval_seconds: 0 is out of range, must be 1 to 300",
+            ),
+            (
+                "[collect]\n\ninterval_seconds = \"x\"",
+                "agent.toml: line 3: collect.interval_seconds: invalid type: string \"x\", expected u64",
+            ),
+            ("intervall = 3", "agent.toml: line 1: intervall: unknown field `intervall`"),
+            (
+                "[collect.netdev]\nexclude_devices = '('",
+                "agent.toml: line 2: collect.netdev.exclude_devices: not a regular expression: error: unclosed group",
+            ),
+            (
+                "[actions.a]\ncommand = []",
+                "agent.toml: line 2: actions.a.command: must be a list that begins with a program",
+            ),
+            ("[server]\nurl = \"ftp://x\"", "agent.toml: line 2: server.url: \"ftp://x\" must begin with http"),
+            ("[collect]\ndisabled_collectors = [\n\"cpu\",\n\"gpu\"]", "agent.toml: line 4: collect.disabled_collectors: unknown variant `gpu`"),
+            ("a = ", "agent.toml: line 1: a: "),
+            ("[actions.a]\n", "agent.toml: line 1: actions.a: missing field `command`"),
+            ("[actions.\"a b\"]\ncommand = [\"x\"]", "agent.toml: line 1: (file): action name \"a b\" must be"),
+        ] {
+            assert!(error(text).starts_with(expected), "{text}\n{}", error(text));
+        }
+    }
+
+    #[test]
+    fn addresses_join_with_one_slash() {
+        let url = ServerUrl::try_from("https://siaga.example/".to_owned()).unwrap();
+        assert_eq!(url.join("/x"), "https://siaga.example/x");
+        assert!(url.is_tls());
+        assert!(ServerUrl::try_from("https://user:secret@siaga.example/".to_owned()).is_err());
+    }
+
+    /// Every key that can be written, so that the example cannot forget one.
+    fn keys(value: &toml::Table, prefix: &str, out: &mut Vec<String>) {
+        for (key, value) in value {
+            let name = format!("{prefix}{key}");
+            match value {
+                toml::Value::Table(table) => keys(table, &format!("{name}."), out),
+                _ => out.push(name),
+            }
+        }
+    }
+
+    #[test]
+    fn the_documented_example_states_every_key_and_its_default() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/agent.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let example = Config::parse(&text, &path).unwrap();
+        // Keys without a default stand commented out; all others state theirs.
+        assert_eq!(example, Config::default());
+        let active: String = text.lines().map(|l| l.strip_prefix("#= ").unwrap_or(l)).fold(String::new(), |a, l| a + l + "\n");
+        let full = Config::parse(&active, &path).unwrap();
+        assert!(full.server.url.is_some() && full.server.ca_file.is_some());
+        let action = full.actions.get("restart-web").unwrap();
+        assert!(action.undo.is_some() && action.user.is_some() && !action.description.is_empty());
+        let mut stated = Vec::new();
+        keys(&toml::from_str(&active).unwrap(), "", &mut stated);
+        assert_eq!(stated.len(), 23, "a key was added or removed: {stated:#?}");
+    }
+}

@@ -1,0 +1,4 @@
+//! t
+use crate::context::Context;
+/// t
+pub async fn run(_: Context) { std::future::pending().await }

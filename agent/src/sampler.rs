@@ -1,0 +1,69 @@
+//! The tick: collects at whole multiples of the interval and puts the result into the spool.
+//!
+//! Invariants: all samples of a collection bear one time; a tick that was missed is skipped, not made up for.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::collectors::Registry;
+use crate::config::Collect;
+use crate::context::Context;
+use crate::samples::Recorder;
+
+/// Time until the next whole multiple of `interval_ms` after `now_ms`.
+#[must_use]
+pub fn until_next_tick(now_ms: i64, interval_ms: i64) -> Duration {
+    let rest = interval_ms - now_ms.rem_euclid(interval_ms);
+    Duration::from_millis(rest.unsigned_abs())
+}
+
+/// Collects until it is stopped. A new configuration takes effect at once.
+pub async fn run(context: Context) {
+    let mut recorder = Recorder::default();
+    let mut running = context.running.clone();
+    loop {
+        let collect = running.borrow_and_update().config.collect.clone();
+        let mut registry = Registry::new(&collect, Path::new("/"), Arc::clone(&context.counters));
+        tick_until_changed(&context, &mut running, &collect, &mut registry, &mut recorder).await;
+    }
+}
+
+async fn tick_until_changed(
+    context: &Context,
+    running: &mut crate::context::RunningReceiver,
+    collect: &Collect,
+    registry: &mut Registry,
+    recorder: &mut Recorder,
+) {
+    let interval_ms = i64::try_from(collect.interval_seconds.get() * 1_000).unwrap_or(i64::MAX);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(until_next_tick(clock::now_ms(), interval_ms)) => {}
+            changed = running.changed() => {
+                if changed.is_err() || running.borrow().config.collect != *collect {
+                    return;
+                }
+                continue;
+            }
+        }
+        let (time_ms, started) = (clock::now_ms(), Instant::now());
+        registry.collect(recorder);
+        context.spool.lock().unwrap_or_else(PoisonError::into_inner).append(time_ms, recorder);
+        context.counters.collection_micros.set(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX));
+        context.collected.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_stand_at_whole_multiples_and_late_ones_are_skipped() {
+        for (now, interval, wait) in [(0, 15_000, 15_000), (1, 15_000, 14_999), (14_999, 15_000, 1), (47_000, 15_000, 13_000)] {
+            assert_eq!(until_next_tick(now, interval), Duration::from_millis(wait));
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Reads the kernel's files below a root folder into one kept buffer.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Largest file that is read, in bytes. `/proc/stat` of a very large machine stays far below.
+pub const MAX_FILE_BYTES: usize = 8 * 1024 * 1024;
+
+/// A file that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {}", path.display())]
+pub struct SourceError {
+    path: PathBuf,
+    #[source]
+    source: std::io::Error,
+}
+
+/// The kernel's files below a root folder.
+pub struct Source {
+    root: PathBuf,
+    text: Text,
+    /// `/proc/stat` serves two collectors and is dear to read, so it is read once a collection.
+    stat: Text,
+    stat_is_fresh: bool,
+}
+
+#[derive(Default)]
+struct Text {
+    bytes: Vec<u8>,
+    /// Only used where the bytes are not UTF-8, as names of mount points may be.
+    lossy: String,
+}
+
+impl Source {
+    /// Files below `root`, normally `/`.
+    #[must_use]
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.into(), text: Text::default(), stat: Text::default(), stat_is_fresh: false }
+    }
+
+    /// Begins a collection: what was read before is old.
+    pub fn begin(&mut self) {
+        self.stat_is_fresh = false;
+    }
+
+    /// Where a file below the root really is.
+    #[must_use]
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.root.join(relative)
+    }
+
+    /// Whether a file is there.
+    #[must_use]
+    pub fn exists(&self, relative: &str) -> bool {
+        self.path(relative).exists()
+    }
+
+    /// Whether a file can be opened.
+    #[must_use]
+    pub fn is_readable(&self, relative: &str) -> bool {
+        File::open(self.path(relative)).is_ok()
+    }
+
+    /// The text of a file; bytes that are not UTF-8 become the replacement character.
+    ///
+    /// # Errors
+    /// The file and why it could not be read.
+    pub fn read(&mut self, relative: &str) -> Result<&str, SourceError> {
+        let path = self.path(relative);
+        self.text.fill(path)
+    }
+
+    /// The text of `/proc/stat`, read once a collection.
+    ///
+    /// # Errors
+    /// Why it could not be read.
+    pub fn proc_stat(&mut self) -> Result<&str, SourceError> {
+        if self.stat_is_fresh {
+            return Ok(self.stat.get());
+        }
+        let path = self.path("proc/stat");
+        self.stat_is_fresh = true;
+        self.stat.fill(path)
+    }
+}
+
+impl Text {
+    fn fill(&mut self, path: PathBuf) -> Result<&str, SourceError> {
+        self.lossy.clear();
+        if let Err(source) = read_into(&path, &mut self.bytes) {
+            self.bytes.clear();
+            return Err(SourceError { path, source });
+        }
+        if let Cow::Owned(replaced) = String::from_utf8_lossy(&self.bytes) {
+            self.lossy = replaced;
+        }
+        Ok(self.get())
+    }
+
+    fn get(&self) -> &str {
+        std::str::from_utf8(&self.bytes).unwrap_or(&self.lossy)
+    }
+}
+
+/// Like `read_to_end`, without its question for the size, which `/proc` answers with 0.
+fn read_into(path: &Path, bytes: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut file = File::open(path)?;
+    let mut length = 0;
+    bytes.resize(bytes.capacity().max(4096), 0);
+    loop {
+        let read = file.read(&mut bytes[length..])?;
+        length += read;
+        if read == 0 {
+            bytes.truncate(length);
+            return Ok(());
+        }
+        if length == bytes.len() {
+            if length >= MAX_FILE_BYTES {
+                return Err(std::io::Error::other(format!("larger than {MAX_FILE_BYTES} bytes")));
+            }
+            bytes.resize(length * 2, 0);
+        }
+    }
+}

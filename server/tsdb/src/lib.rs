@@ -1,1 +1,72 @@
-//! Under construction.
+//! An embedded time-series store in one SQLite file. It knows no HTTP and no PromQL.
+//!
+//! A sample is durable when [`Tsdb::append`] returns, can be queried from then on, and costs one to two bytes once its
+//! hour has closed.
+//!
+//! # On disk (format 1)
+//!
+//! One SQLite file in WAL mode, `application_id` "SiTS", `user_version` 1. Time is in milliseconds since the epoch.
+//! A *bucket* is an hour (level 0) or a day (level 1): `bucket = level << 28 | start / length`. Every row that belongs
+//! to a bucket has `id = bucket << 32 | number`, so a bucket is one range of rows in each table.
+//!
+//! | table | number | data |
+//! |---|---|---|
+//! | `series` | series number, never used twice | who sent it first; label names and values, each with its length as varint |
+//! | `log` | running number in the bucket | the samples of one group commit that fall into the bucket, see `codec::log` |
+//! | `chunk` | series number | the samples of the series in the bucket, see `codec::chunk` |
+//! | `timeline` | running number of the store | a timestamp column that chunks of the bucket share |
+//! | `bucket` | (the bucket) | samples, and the set of series with a chunk, as ranges, with CRC-32 |
+//! | `meta` | (a key) | the next timeline number |
+//!
+//! Log rows, chunks and timelines carry a type byte and a CRC-32; a damaged one costs the samples in it, is counted in
+//! [`Stats::damaged_rows`], and nothing else. Integers are little-endian; varints are LEB128.
+//!
+//! # A sample's way
+//!
+//! 1. [`Tsdb::append`] checks the batch and looks its series up on the caller's thread, and queues it for the writer.
+//! 2. The writer thread gathers what waits, writes new series and one log row for each bucket in one transaction, and
+//!    commits. Then the samples go into the head (memory) and the callers get their answer.
+//! 3. [`Tsdb::maintain`] closes an hour that is over: the head's samples become chunks, and the log rows are deleted in
+//!    the same transaction as the last chunks are written. Samples that come later are in the head again and are merged
+//!    when the bucket closes once more.
+//! 4. A day that is older than [`Options::settle_after`] settles: its hour chunks become one day chunk a series. Samples
+//!    of settled days (imports) go to day buckets at once.
+//! 5. Retention deletes whole buckets, and series of which nothing is left.
+//!
+//! After a crash the log is read into the head again. A bucket that was being closed may then be in chunks and in the
+//! log: each sample is still seen once, and the next close merges them.
+//!
+//! Of several samples of one series with the same timestamp the first that was stored wins.
+
+mod append;
+mod bucket;
+mod cache;
+mod codec;
+mod directory;
+mod error;
+mod head;
+mod idset;
+mod index;
+mod labels;
+mod maintain;
+mod matcher;
+mod merge;
+mod options;
+mod packer;
+mod query;
+mod reader;
+mod recover;
+mod schema;
+mod shared;
+mod store;
+mod sync;
+mod writer;
+
+pub use append::{Appended, Batch, SeriesSamples};
+pub use error::{AppendError, BackupError, BadLabels, MaintainError, OpenError, SelectError, StorageError};
+pub use labels::{LabelPair, Labels, LabelsError, MAX_LABELS, MAX_LABELS_BYTES, METRIC_NAME};
+pub use maintain::MaintainReport;
+pub use matcher::{MatchOp, Matcher, MatcherError};
+pub use options::{Options, Synchronous};
+pub use query::{Limits, Series};
+pub use store::{SourceStats, Stats, Tsdb};

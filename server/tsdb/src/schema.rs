@@ -1,0 +1,163 @@
+//! The SQLite file: how it is opened, its tables, and what is read from it once at start.
+
+use crate::bucket::BucketKey;
+use crate::directory::{BucketInfo, Buckets};
+use crate::error::OpenError;
+use crate::idset::IdSet;
+use crate::options::Synchronous;
+use rusqlite::{Connection, OpenFlags, params};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Format of the file; see the crate's documentation.
+const FORMAT: i64 = 1;
+/// "SiTS": marks the file as ours.
+const APPLICATION_ID: i64 = 0x5369_5453;
+/// Measured: smaller pages waste more around day chunks, larger ones cost small commits more.
+const PAGE_SIZE: i64 = 16 * 1024;
+/// Pages of write-ahead log after which SQLite copies them into the file.
+const CHECKPOINT_PAGES: i64 = 1024;
+/// The write-ahead log is cut back to this after a checkpoint.
+const WAL_LIMIT_BYTES: i64 = 64 << 20;
+/// Page cache of the writer and of each reader, in KiB.
+const WRITER_CACHE_KIB: i64 = 16 * 1024;
+const READER_CACHE_KIB: i64 = 8 * 1024;
+/// A lock inside SQLite (a backup, a checkpoint) is waited for this long.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+const TABLES: &str = "
+    CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE series(id INTEGER PRIMARY KEY, source TEXT NOT NULL, labels BLOB NOT NULL);
+    CREATE TABLE log(id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+    CREATE TABLE chunk(id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+    CREATE TABLE timeline(id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+    CREATE TABLE bucket(id INTEGER PRIMARY KEY, samples INTEGER NOT NULL, crc INTEGER NOT NULL, series BLOB NOT NULL);
+";
+
+/// Opens the writer's connection, creating or checking the tables.
+pub(crate) fn open_writer(path: &Path, synchronous: Synchronous) -> Result<Connection, OpenError> {
+    let storage = |source| OpenError::Storage { path: path.to_owned(), source };
+    let mut connection = Connection::open(path).map_err(storage)?;
+    let found = prepare(&mut connection, synchronous).map_err(storage)?;
+    if found != FORMAT {
+        return Err(OpenError::Format { path: path.to_owned(), found, known: FORMAT });
+    }
+    Ok(connection)
+}
+
+fn prepare(connection: &mut Connection, synchronous: Synchronous) -> rusqlite::Result<i64> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "page_size", PAGE_SIZE)?;
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", synchronous.pragma())?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_LIMIT_BYTES)?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    let application: i64 = connection.pragma_query_value(None, "application_id", |r| r.get(0))?;
+    let version: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
+    if tables > 0 {
+        return Ok(if application == APPLICATION_ID { version } else { -1 });
+    }
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(TABLES)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.commit()?;
+    Ok(FORMAT)
+}
+
+/// Opens a connection that only reads.
+pub(crate) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+/// Whether SQLite found its own file damaged: that costs what was to be read, not the store.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+}
+
+/// Calls `each(id, source, labels)` for the rows of the series table.
+pub(crate) fn each_series(
+    connection: &Connection,
+    mut each: impl FnMut(i64, &str, &[u8]),
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("SELECT id, source, labels FROM series ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        // Damaged text or a wrong type gives an empty label set, which the caller counts as damage.
+        let source = row.get_ref(1)?.as_str().unwrap_or("");
+        each(id, source, row.get_ref(2)?.as_blob().unwrap_or(&[]));
+    }
+    Ok(())
+}
+
+/// Calls `each(id, row)` for the log, bucket by bucket, each in the order it was written.
+pub(crate) fn each_log(connection: &Connection, mut each: impl FnMut(i64, &[u8])) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("SELECT id, data FROM log ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        each(row.get(0)?, row.get_ref(1)?.as_blob().unwrap_or(&[]));
+    }
+    Ok(())
+}
+
+/// The directory of buckets. A damaged entry is made again from the chunks themselves.
+pub(crate) fn read_buckets(connection: &Connection) -> rusqlite::Result<(Buckets, usize)> {
+    let mut buckets = Buckets::new();
+    let mut damaged = Vec::new();
+    let mut statement = connection.prepare("SELECT id, samples, crc, series FROM bucket ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let Some(key) = u32::try_from(row.get::<_, i64>(0)?).ok().and_then(BucketKey::from_raw) else {
+            continue;
+        };
+        let samples = row.get::<_, i64>(1).unwrap_or(0).max(0) as u64;
+        let bytes = row.get_ref(3)?.as_blob().unwrap_or(&[]);
+        let intact = row.get::<_, i64>(2).is_ok_and(|crc| crc == i64::from(crc32fast::hash(bytes)));
+        match IdSet::decode(bytes).filter(|_| intact) {
+            Some(series) => {
+                buckets.insert(key, Arc::new(BucketInfo { series, samples }));
+            }
+            None => damaged.push((key, samples)),
+        }
+    }
+    let count = damaged.len();
+    for (key, samples) in damaged {
+        let series = chunk_ids(connection, key)?;
+        buckets.insert(key, Arc::new(BucketInfo { series, samples }));
+    }
+    Ok((buckets, count))
+}
+
+fn chunk_ids(connection: &Connection, key: BucketKey) -> rusqlite::Result<IdSet> {
+    let mut statement = connection.prepare("SELECT id FROM chunk WHERE id BETWEEN ?1 AND ?2 ORDER BY id")?;
+    let ids = statement.query_map(params![key.row(0), key.row(u32::MAX)], |row| row.get::<_, i64>(0))?;
+    Ok(IdSet::from_sorted(ids.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().map(|row| row as u32)))
+}
+
+/// The next unused timeline number.
+pub(crate) fn next_timeline(connection: &Connection) -> rusqlite::Result<u32> {
+    let mut statement = connection.prepare("SELECT value FROM meta WHERE key = 'next_timeline'")?;
+    let mut rows = statement.query([])?;
+    let value = rows.next()?.map(|row| row.get::<_, i64>(0)).transpose()?;
+    Ok(value.and_then(|v| u32::try_from(v).ok()).unwrap_or(1).max(1))
+}
+
+/// Bytes of the pages in use, and of all pages.
+pub(crate) fn size_bytes(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
+    let read = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (page, all, free) = (read("page_size")?, read("page_count")?, read("freelist_count")?);
+    Ok(((page * (all - free)).max(0) as u64, (page * all).max(0) as u64))
+}

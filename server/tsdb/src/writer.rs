@@ -1,0 +1,202 @@
+//! The writer thread: the only one that writes to SQLite. It gathers waiting batches into one transaction (group
+//! commit), answers when that is durable, and lets upkeep in between.
+//!
+//! Invariant: a sample is in the head exactly when the commit of its log row has succeeded. Freezing a bucket happens
+//! here, between commits, so that "the samples of log rows up to n" is well defined.
+
+mod commit;
+
+use crate::append::{Appended, Prepared};
+use crate::bucket::BucketKey;
+use crate::directory::BucketInfo;
+use crate::error::{AppendError, StorageError};
+use crate::head::Frozen;
+use crate::shared::Shared;
+use crate::sync;
+use rusqlite::{Connection, params};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+
+/// Samples after which a group commit takes no further batch.
+const GROUP_SAMPLES: usize = 400_000;
+
+/// What the writer is asked to do.
+pub(crate) enum Command {
+    Append(Append),
+    Freeze(BucketKey, SyncSender<Option<Arc<Frozen>>>),
+    Change(Change, SyncSender<Result<(), StorageError>>),
+    /// Gives pages back to the file system, at most so many.
+    Shrink(u32, SyncSender<Result<(), StorageError>>),
+}
+
+/// A batch that waits for its commit.
+pub(crate) struct Append {
+    pub(crate) batch: Prepared,
+    pub(crate) reply: SyncSender<Result<Appended, AppendError>>,
+}
+
+/// One transaction of upkeep.
+#[derive(Debug, Default)]
+pub(crate) struct Change {
+    pub(crate) timelines: Vec<(i64, Vec<u8>)>,
+    pub(crate) chunks: Vec<(i64, Vec<u8>)>,
+    pub(crate) delete_chunks: Vec<i64>,
+    /// New state of buckets; `None` deletes all rows of the bucket.
+    pub(crate) buckets: Vec<(BucketKey, Option<BucketInfo>)>,
+    /// This bucket's frozen samples are all in chunks: drop its log up to this row, and the samples.
+    pub(crate) closed: Option<(BucketKey, u32)>,
+    pub(crate) remove_series: Vec<u32>,
+    pub(crate) next_timeline: Option<u32>,
+}
+
+/// The thread's state.
+pub(crate) struct Writer {
+    connection: Connection,
+    shared: Arc<Shared>,
+    /// Number of the next log row of each bucket.
+    next_log: HashMap<BucketKey, u32>,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        connection: Connection,
+        shared: Arc<Shared>,
+        next_log: HashMap<BucketKey, u32>,
+    ) -> Self {
+        connection.set_prepared_statement_cache_capacity(32);
+        Self { connection, shared, next_log }
+    }
+
+    /// Works until every sender is gone.
+    pub(crate) fn run(mut self, queue: &Receiver<Command>) {
+        let mut held = None;
+        while let Some(command) = held.take().or_else(|| queue.recv().ok()) {
+            match command {
+                Command::Append(first) => held = self.group(first, queue),
+                Command::Freeze(key, reply) => {
+                    let last = self.next_log.remove(&key).unwrap_or(0).saturating_sub(1);
+                    let frozen = sync::write(&self.shared.head).freeze(key, last);
+                    // Numbering goes on, so that new rows are told from those that will be dropped.
+                    self.next_log.insert(key, last + 1);
+                    // A requester that went away leaves the bucket frozen; the next upkeep finds it.
+                    let _ = reply.send(frozen);
+                }
+                Command::Change(change, reply) => {
+                    let _ = reply.send(self.change(change).map_err(Arc::new));
+                }
+                Command::Shrink(pages, reply) => {
+                    let shrunk =
+                        self.connection.execute_batch(&format!("PRAGMA incremental_vacuum({pages})"));
+                    let _ = reply.send(shrunk.map_err(Arc::new));
+                }
+            }
+        }
+        // Not needed for safety: the next start replays the write-ahead log.
+        let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+
+    /// Commits the batch together with those that wait behind it. Returns a command that came between.
+    fn group(&mut self, first: Append, queue: &Receiver<Command>) -> Option<Command> {
+        let mut samples = first.batch.samples;
+        let mut group = vec![first];
+        let mut other = None;
+        while samples < GROUP_SAMPLES {
+            match queue.try_recv() {
+                Ok(Command::Append(next)) => {
+                    samples += next.batch.samples;
+                    group.push(next);
+                }
+                Ok(command) => {
+                    other = Some(command);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        self.commit(group);
+        other
+    }
+
+    fn change(&mut self, mut change: Change) -> rusqlite::Result<()> {
+        if !change.remove_series.is_empty() {
+            // A batch may have come since upkeep looked.
+            let head = sync::read(&self.shared.head);
+            change.remove_series.retain(|&id| head.is_idle(id));
+        }
+        self.shared.directory.announce(&change.buckets);
+        let transaction = self.connection.transaction()?;
+        apply(&transaction, &change)?;
+        transaction.commit()?;
+        self.shared.directory.settle(change.buckets);
+        if let Some((key, _)) = change.closed {
+            let mut head = sync::write(&self.shared.head);
+            head.thaw(key);
+            if !head.is_open(key) {
+                self.next_log.remove(&key);
+            }
+        }
+        if !change.remove_series.is_empty() {
+            sync::write(&self.shared.index).remove(&change.remove_series);
+            let mut head = sync::write(&self.shared.head);
+            change.remove_series.iter().for_each(|&id| head.forget(id));
+        }
+        Ok(())
+    }
+}
+
+fn apply(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
+    let put = |table: &str, rows: &[(i64, Vec<u8>)]| -> rusqlite::Result<()> {
+        let mut statement = connection
+            .prepare_cached(&format!("INSERT OR REPLACE INTO {table}(id, data) VALUES (?1, ?2)"))?;
+        rows.iter().try_for_each(|(id, row)| statement.execute(params![id, row]).map(drop))
+    };
+    put("timeline", &change.timelines)?;
+    put("chunk", &change.chunks)?;
+    let mut delete = connection.prepare_cached("DELETE FROM chunk WHERE id = ?1")?;
+    for id in &change.delete_chunks {
+        delete.execute([id])?;
+    }
+    for (key, info) in &change.buckets {
+        match info {
+            Some(info) => put_bucket(connection, *key, info)?,
+            None => delete_bucket(connection, *key)?,
+        }
+    }
+    if let Some((key, last)) = change.closed {
+        delete_range(connection, "log", key.row(0), key.row(last))?;
+    }
+    let mut remove = connection.prepare_cached("DELETE FROM series WHERE id = ?1")?;
+    for id in &change.remove_series {
+        remove.execute([id])?;
+    }
+    if let Some(next) = change.next_timeline {
+        connection
+            .prepare_cached("INSERT OR REPLACE INTO meta(key, value) VALUES ('next_timeline', ?1)")?
+            .execute([next])?;
+    }
+    Ok(())
+}
+
+fn put_bucket(connection: &Connection, key: BucketKey, info: &BucketInfo) -> rusqlite::Result<()> {
+    let series = info.series.encode();
+    let crc = crc32fast::hash(&series);
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO bucket(id, samples, crc, series) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![key.raw(), info.samples as i64, crc, series])?;
+    Ok(())
+}
+
+fn delete_bucket(connection: &Connection, key: BucketKey) -> rusqlite::Result<()> {
+    delete_range(connection, "chunk", key.row(0), key.row(u32::MAX))?;
+    delete_range(connection, "timeline", key.row(0), key.row(u32::MAX))?;
+    connection.prepare_cached("DELETE FROM bucket WHERE id = ?1")?.execute([key.raw()])?;
+    Ok(())
+}
+
+fn delete_range(connection: &Connection, table: &str, first: i64, last: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(&format!("DELETE FROM {table} WHERE id BETWEEN ?1 AND ?2"))?
+        .execute(params![first, last])?;
+    Ok(())
+}

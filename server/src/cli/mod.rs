@@ -1,5 +1,6 @@
 //! The command line: one subcommand a role of the program.
 
+mod client;
 mod users;
 
 use std::path::PathBuf;

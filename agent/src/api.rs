@@ -130,7 +130,8 @@ impl Api {
         }
         let authorization = match token {
             Some(token) => {
-                let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| ApiError::Token)?;
+                let mut value =
+                    HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| ApiError::Token)?;
                 value.set_sensitive(true);
                 Some(value)
             }
@@ -236,7 +237,8 @@ async fn check(operation: &'static str, sent: reqwest::Result<Response>) -> Resu
     }
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = retry_after.and_then(|text| parse_retry_after(text, SystemTime::now()));
-    let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
+    let is_json =
+        response.headers().get(CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
     let body = read_bounded(response, 16 * 1024).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&body);
     let problem = if is_json { serde_json::from_str::<Problem>(&text).ok() } else { None };
@@ -298,7 +300,8 @@ mod tests {
 
     #[test]
     fn only_statuses_that_speak_of_the_content_are_final() {
-        let status = |status| ApiError::Status { operation: "x", status, reason: "".into(), retry_after: None };
+        let status =
+            |status| ApiError::Status { operation: "x", status, reason: "".into(), retry_after: None };
         for (code, verdict) in [
             (400, Verdict::Rejected),
             (413, Verdict::Rejected),

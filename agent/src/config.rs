@@ -497,11 +497,20 @@ mod tests {
                 "[actions.a]\ncommand = []",
                 "agent.toml: line 2: actions.a.command: must be a list that begins with a program",
             ),
-            ("[server]\nurl = \"ftp://x\"", "agent.toml: line 2: server.url: \"ftp://x\" must begin with http"),
-            ("[collect]\ndisabled_collectors = [\n\"cpu\",\n\"gpu\"]", "agent.toml: line 4: collect.disabled_collectors: unknown variant `gpu`"),
+            (
+                "[server]\nurl = \"ftp://x\"",
+                "agent.toml: line 2: server.url: \"ftp://x\" must begin with http",
+            ),
+            (
+                "[collect]\ndisabled_collectors = [\n\"cpu\",\n\"gpu\"]",
+                "agent.toml: line 4: collect.disabled_collectors: unknown variant `gpu`",
+            ),
             ("a = ", "agent.toml: line 1: a: "),
             ("[actions.a]\n", "agent.toml: line 1: actions.a: missing field `command`"),
-            ("[actions.\"a b\"]\ncommand = [\"x\"]", "agent.toml: line 1: (file): action name \"a b\" must be"),
+            (
+                "[actions.\"a b\"]\ncommand = [\"x\"]",
+                "agent.toml: line 1: (file): action name \"a b\" must be",
+            ),
         ] {
             assert!(error(text).starts_with(expected), "{text}\n{}", error(text));
         }
@@ -533,7 +542,8 @@ mod tests {
         let example = Config::parse(&text, &path).unwrap();
         // Keys without a default stand commented out; all others state theirs.
         assert_eq!(example, Config::default());
-        let active: String = text.lines().map(|l| l.strip_prefix("#= ").unwrap_or(l)).fold(String::new(), |a, l| a + l + "\n");
+        let active: String =
+            text.lines().map(|l| l.strip_prefix("#= ").unwrap_or(l)).fold(String::new(), |a, l| a + l + "\n");
         let full = Config::parse(&active, &path).unwrap();
         assert!(full.server.url.is_some() && full.server.ca_file.is_some());
         let action = full.actions.get("restart-web").unwrap();

@@ -41,10 +41,8 @@ pub async fn enrol(url: ServerUrl, token: &str, config: &Config) -> Result<Crede
     };
     let server = url.as_str().to_owned();
     let api = Api::new(url, &config.server, None).map_err(EnrolError::Server)?;
-    let answer: EnrolResponse = api
-        .exchange_json("enrol", Method::POST, paths::ENROL, &request)
-        .await
-        .map_err(EnrolError::Server)?;
+    let answer: EnrolResponse =
+        api.exchange_json("enrol", Method::POST, paths::ENROL, &request).await.map_err(EnrolError::Server)?;
     let credentials = Credentials {
         server,
         host_id: answer.host_id,

@@ -16,7 +16,8 @@ fn hello(running: &Running, started_at_ms: i64) -> Hello {
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         interval_seconds: u32::try_from(running.config.collect.interval_seconds.get()).unwrap_or(u32::MAX),
         started_at_ms,
-        actions: running.config.actions.offers(),
+        // Where orders are switched off, nothing is on offer.
+        actions: if running.config.orders.enabled { running.config.actions.offers() } else { Vec::new() },
     }
 }
 

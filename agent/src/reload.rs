@@ -68,7 +68,9 @@ fn apply(path: &Path, credentials: &Credentials, running: &watch::Sender<Arc<Run
         return;
     }
     if config.state_dir != before.config.state_dir {
-        tracing::error!("a new state_dir needs a restart; the new configuration is refused, the running one stays");
+        tracing::error!(
+            "a new state_dir needs a restart; the new configuration is refused, the running one stays"
+        );
         return;
     }
     match Running::new(config, credentials) {

@@ -51,7 +51,10 @@ async fn tick_until_changed(
         let (time_ms, started) = (clock::now_ms(), Instant::now());
         registry.collect(recorder);
         context.spool.lock().unwrap_or_else(PoisonError::into_inner).append(time_ms, recorder);
-        context.counters.collection_micros.set(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX));
+        context
+            .counters
+            .collection_micros
+            .set(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX));
         context.collected.notify_one();
     }
 }
@@ -62,7 +65,9 @@ mod tests {
 
     #[test]
     fn ticks_stand_at_whole_multiples_and_late_ones_are_skipped() {
-        for (now, interval, wait) in [(0, 15_000, 15_000), (1, 15_000, 14_999), (14_999, 15_000, 1), (47_000, 15_000, 13_000)] {
+        for (now, interval, wait) in
+            [(0, 15_000, 15_000), (1, 15_000, 14_999), (14_999, 15_000, 1), (47_000, 15_000, 13_000)]
+        {
             assert_eq!(until_next_tick(now, interval), Duration::from_millis(wait));
         }
     }

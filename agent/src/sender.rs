@@ -61,7 +61,11 @@ pub async fn run(context: Context) {
             }
             context.counters.rejected_samples.add(batch.samples as u64);
             let error = crate::error_chain(&error);
-            tracing::error!(error, samples = batch.samples, "the server refuses a collection, it is given up");
+            tracing::error!(
+                error,
+                samples = batch.samples,
+                "the server refuses a collection, it is given up"
+            );
             acknowledge(&context, batch.end);
             continue;
         }
@@ -85,7 +89,9 @@ fn log_failure(error: &crate::api::ApiError, failures: u32, pause: Duration) {
             retry_seconds,
             "the server does not accept this agent's token: enrol again; samples are kept"
         ),
-        _ => tracing::warn!(error = text, failures, retry_seconds, "samples could not be sent, they are kept"),
+        _ => {
+            tracing::warn!(error = text, failures, retry_seconds, "samples could not be sent, they are kept")
+        }
     }
 }
 

@@ -33,7 +33,9 @@ pub fn encode(batch: &Batch<'_>, instance: &str) -> Result<Vec<u8>, snap::Error>
     let mut out = Vec::with_capacity(rows.len() * 64);
     let (mut series, mut sample) = (Vec::new(), Vec::new());
     for rows in rows.chunk_by(|a, b| a.series == b.series) {
-        let Some(labels) = rows.first().and_then(|row| batch.series.get(row.series as usize)) else { continue };
+        let Some(labels) = rows.first().and_then(|row| batch.series.get(row.series as usize)) else {
+            continue;
+        };
         series.clear();
         write_labels(labels, instance, &mut sample, &mut series);
         for row in rows {
@@ -112,8 +114,10 @@ mod tests {
             .timeseries
             .iter()
             .map(|series| {
-                let labels: Vec<_> = series.labels.iter().map(|l| format!("{}={}", l.name, l.value)).collect();
-                let samples: Vec<_> = series.samples.iter().map(|s| format!("{}@{}", s.value, s.timestamp)).collect();
+                let labels: Vec<_> =
+                    series.labels.iter().map(|l| format!("{}={}", l.name, l.value)).collect();
+                let samples: Vec<_> =
+                    series.samples.iter().map(|s| format!("{}@{}", s.value, s.timestamp)).collect();
                 format!("{} {}", labels.join(","), samples.join(" "))
             })
             .collect();

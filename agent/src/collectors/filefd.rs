@@ -9,7 +9,8 @@ pub(super) struct Filefd;
 impl Collector for Filefd {
     fn collect(&mut self, source: &mut Source, out: &mut Recorder) -> Result<(), CollectError> {
         let mut words = source.read("proc/sys/fs/file-nr")?.split_ascii_whitespace().map(str::parse::<u64>);
-        let (Some(Ok(allocated)), Some(Ok(_)), Some(Ok(maximum))) = (words.next(), words.next(), words.next())
+        let (Some(Ok(allocated)), Some(Ok(_)), Some(Ok(maximum))) =
+            (words.next(), words.next(), words.next())
         else {
             return Err(CollectError::Format { file: "proc/sys/fs/file-nr", what: "three numbers" });
         };

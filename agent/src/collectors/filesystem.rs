@@ -53,9 +53,7 @@ pub fn parse_mounts(text: &str, filter: &FilesystemFilter) -> Vec<Mount> {
                 readonly: options.split(',').any(|option| option == "ro"),
             })
         })
-        .filter(|mount| {
-            seen.insert((mount.device.clone(), mount.mountpoint.clone(), mount.fstype.clone()))
-        })
+        .filter(|mount| seen.insert((mount.device.clone(), mount.mountpoint.clone(), mount.fstype.clone())))
         .collect()
 }
 
@@ -66,7 +64,8 @@ fn unescape(word: &str) -> String {
     while let Some(at) = rest.find('\\') {
         out.push_str(&rest[..at]);
         let digits = rest.get(at + 1..at + 4);
-        if let Some(code) = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()).filter(u8::is_ascii) {
+        if let Some(code) = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()).filter(u8::is_ascii)
+        {
             out.push(char::from(code));
             rest = &rest[at + 4..];
         } else {

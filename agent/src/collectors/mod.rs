@@ -30,6 +30,7 @@ use crate::counters::Counters;
 use crate::samples::Recorder;
 use crate::source::{Source, SourceError};
 
+pub(crate) use filesystem::read_mount_table;
 pub use filesystem::{StatProbe, parse_mounts};
 pub use os::parse_os_release;
 
@@ -146,7 +147,8 @@ impl Registry {
     /// Collectors as configured, below `root` (normally `/`).
     #[must_use]
     pub fn new(config: &Collect, root: &Path, counters: Arc<Counters>) -> Self {
-        let enabled = CollectorName::ALL.into_iter().filter(|name| !config.disabled_collectors.contains(name));
+        let enabled =
+            CollectorName::ALL.into_iter().filter(|name| !config.disabled_collectors.contains(name));
         let entries = enabled
             .map(|name| Entry { name, collector: build(name, config, &counters), failing: false })
             .collect();
@@ -210,7 +212,10 @@ pub(crate) fn number(word: Option<&str>) -> u64 {
 }
 
 /// A counter as a sample value.
-#[expect(clippy::cast_precision_loss, reason = "samples are doubles; counters beyond 2^53 lose their last bits")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "samples are doubles; counters beyond 2^53 lose their last bits"
+)]
 pub(crate) fn value(count: u64) -> f64 {
     count as f64
 }

@@ -9,7 +9,8 @@ pub(super) struct UnameInfo;
 impl Collector for UnameInfo {
     fn collect(&mut self, _: &mut Source, out: &mut Recorder) -> Result<(), CollectError> {
         let uname = rustix::system::uname();
-        let text = |field: &'static str, value: &std::ffi::CStr| (field, value.to_string_lossy().into_owned());
+        let text =
+            |field: &'static str, value: &std::ffi::CStr| (field, value.to_string_lossy().into_owned());
         let labels = [
             text("domainname", uname.domainname()),
             text("machine", uname.machine()),

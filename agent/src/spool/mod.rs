@@ -156,7 +156,9 @@ impl Spool {
     }
 
     fn try_append(&mut self, time_ms: i64, recorder: &Recorder) -> bool {
-        let (Some(encoder), Some(segment)) = (&mut self.encoder, self.segments.back_mut()) else { return false };
+        let (Some(encoder), Some(segment)) = (&mut self.encoder, self.segments.back_mut()) else {
+            return false;
+        };
         self.frame.clear();
         frames::begin(&mut self.frame);
         encoder.encode(time_ms, recorder, &mut self.frame);
@@ -217,7 +219,12 @@ impl Spool {
         let (mut collections, mut end) = (0, self.acked);
         while collections < max_collections {
             let Some(position) = self.readable_position(end, collections > 0) else { break };
-            match self.read_frame(position, max_samples.saturating_sub(rows.len()), collections > 0, &mut rows) {
+            match self.read_frame(
+                position,
+                max_samples.saturating_sub(rows.len()),
+                collections > 0,
+                &mut rows,
+            ) {
                 ReadFrame::Taken(next) => (collections, end) = (collections + 1, next),
                 ReadFrame::TooMuch => break,
                 ReadFrame::EndOfSegment if collections > 0 => break,
@@ -248,7 +255,9 @@ impl Spool {
         };
         let start = Position { segment: at.segment, offset: segment::HEADER_BYTES };
         let (mut place, mut decoder) = match self.reader.take() {
-            Some((place, decoder)) if place.segment == at.segment && place.offset <= at.offset.max(start.offset) => {
+            Some((place, decoder))
+                if place.segment == at.segment && place.offset <= at.offset.max(start.offset) =>
+            {
                 (place, decoder)
             }
             _ => (start, Decoder::default()),
@@ -282,7 +291,12 @@ impl Spool {
         }
     }
 
-    fn give_up_segment(&mut self, at: Position, decoder: Decoder, error: &dyn std::error::Error) -> ReadFrame {
+    fn give_up_segment(
+        &mut self,
+        at: Position,
+        decoder: Decoder,
+        error: &dyn std::error::Error,
+    ) -> ReadFrame {
         let error = crate::error_chain(error);
         tracing::warn!(error, segment = at.segment, "the rest of a spool segment is unreadable");
         // Its series are still needed for what was read; the place says that it must not be read on.

@@ -167,9 +167,11 @@ impl Segment {
     /// Makes sure that what was written outlives a power cut.
     pub(super) fn close(&mut self) -> Result<(), SpoolError> {
         match &self.store {
-            Store::Disk { path, file } => file
-                .sync_data()
-                .map_err(|source| SpoolError::File { operation: "sync", path: path.clone(), source }),
+            Store::Disk { path, file } => file.sync_data().map_err(|source| SpoolError::File {
+                operation: "sync",
+                path: path.clone(),
+                source,
+            }),
             Store::Memory(_) => Ok(()),
         }
     }
@@ -185,8 +187,11 @@ impl Segment {
 
     pub(super) fn delete(&self) -> Result<(), SpoolError> {
         match &self.store {
-            Store::Disk { path, .. } => std::fs::remove_file(path)
-                .map_err(|source| SpoolError::File { operation: "delete", path: path.clone(), source }),
+            Store::Disk { path, .. } => std::fs::remove_file(path).map_err(|source| SpoolError::File {
+                operation: "delete",
+                path: path.clone(),
+                source,
+            }),
             Store::Memory(_) => Ok(()),
         }
     }

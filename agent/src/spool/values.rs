@@ -46,7 +46,8 @@ pub(super) fn encode(pairs: impl Iterator<Item = (f64, f64)>, out: &mut Vec<u8>)
             continue;
         }
         flush_unchanged(&mut unchanged, out);
-        let fit = SCALES.iter().zip(1u64..).find_map(|(&scale, kind)| Some((kind, scale, scaled(now, scale)?)));
+        let fit =
+            SCALES.iter().zip(1u64..).find_map(|(&scale, kind)| Some((kind, scale, scaled(now, scale)?)));
         match fit {
             Some((kind, scale, multiple)) => {
                 let difference = multiple - scaled(before, scale).unwrap_or(0);
@@ -145,7 +146,10 @@ mod tests {
     #[test]
     fn clock_ticks_and_bytes_take_few_bytes() {
         let mut bytes = Vec::new();
-        encode([(123.45, 123.46), (1_048_576.0, 1_052_672.0), (5.0, 5.0), (6.0, 6.0)].into_iter(), &mut bytes);
+        encode(
+            [(123.45, 123.46), (1_048_576.0, 1_052_672.0), (5.0, 5.0), (6.0, 6.0)].into_iter(),
+            &mut bytes,
+        );
         assert_eq!(bytes.len(), 2 + 3 + 1);
     }
 }

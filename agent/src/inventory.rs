@@ -1,4 +1,0 @@
-//! t
-use crate::context::Context;
-/// t
-pub async fn run(_: Context) { std::future::pending().await }

@@ -1,0 +1,77 @@
+//! What the host is made of: sent at start and when it changes, until the server has it.
+//!
+//! Between two reports only a fingerprint is kept. The list of packages is read again only when the package
+//! manager's file has changed.
+
+mod facts;
+mod hardware;
+mod packages;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::Method;
+use siaga_protocol::inventory::Inventory;
+use siaga_protocol::paths;
+
+use crate::config::Config;
+use crate::context::Context;
+use crate::{backoff, state};
+
+pub use facts::{assemble, without_packages};
+pub use packages::MAX_PACKAGES;
+
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// Changes when the inventory does.
+fn fingerprint(inventory: &Inventory, root: &Path) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    // JSON is the one form that covers every field, also those that are added later.
+    serde_json::to_string(inventory).unwrap_or_default().hash(&mut hasher);
+    packages::version(root).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Reports until it is stopped.
+pub async fn run(context: Context) {
+    let root = Path::new("/");
+    let mut watched = context.running.clone();
+    let (mut accepted, mut failures) = (None, 0);
+    loop {
+        let running = std::sync::Arc::clone(&watched.borrow_and_update());
+        let mut pause = running.config.inventory.check_interval_seconds.seconds();
+        if running.config.inventory.enabled {
+            let basis = read(root, &running.config);
+            let print = fingerprint(&basis, root);
+            if accepted != Some(print) {
+                let full = Inventory { packages: packages::read(root), ..basis };
+                match running.api.send_json("send the inventory", Method::PUT, paths::INVENTORY, &full).await
+                {
+                    Ok(()) => {
+                        tracing::info!(packages = full.packages.len(), "the server has the inventory");
+                        (accepted, failures) = (Some(print), 0);
+                    }
+                    Err(error) => {
+                        failures += 1;
+                        if failures == 1 {
+                            tracing::warn!(
+                                error = crate::error_chain(&error),
+                                "the inventory could not be sent"
+                            );
+                        }
+                        pause = backoff::pause(failures, LONGEST_PAUSE, error.retry_after(), rand::random());
+                    }
+                }
+            }
+        }
+        if let Ok(Err(_)) = tokio::time::timeout(pause, watched.changed()).await {
+            return;
+        }
+    }
+}
+
+fn read(root: &Path, config: &Config) -> Inventory {
+    let machine_id = state::machine_id(root, &config.state_dir).unwrap_or_default();
+    without_packages(root, &machine_id, &config.collect.filesystem)
+}

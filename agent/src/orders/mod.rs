@@ -1,0 +1,391 @@
+//! Orders of drills: asks for them, checks them, carries out the actions that this host's own file defines.
+//!
+//! Invariants: nothing is carried out that is not signed by the pinned key, meant for this host, in time and new;
+//! one command of an action runs at a time; an undo with a time is carried out by the agent itself when the server
+//! does not order it, also after a restart and also where orders are switched off.
+
+mod execute;
+mod journal;
+mod refusals;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use reqwest::Method;
+use siaga_protocol::orders::{
+    Order, OrderBatch, OrderError, OrderKind, OrderResult, Outcome, SignedOrder, verify,
+};
+use siaga_protocol::paths;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::api::Verdict;
+use crate::context::Context;
+use crate::{backoff, clock};
+
+use execute::Execution;
+use journal::{ArmedUndo, Decision, Journal};
+use refusals::Refusals;
+
+/// Commands that run at the same time. Further orders wait at the server.
+const MAX_RUNNING: usize = 8;
+/// Beyond what the server may hold a question open, the answer is awaited this long.
+const POLL_GRACE: Duration = Duration::from_secs(10);
+/// Pause after an answer without a new order: the server offers an order again until it has its result.
+const QUIET_PAUSE: Duration = Duration::from_secs(1);
+/// How often the clock is compared with the undo that is due next.
+const UNDO_TICK: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+#[derive(Clone)]
+struct Desk {
+    context: Context,
+    journal: Arc<Mutex<Journal>>,
+    refusals: Arc<Mutex<Refusals>>,
+    /// One lock for each action that was ever ordered; their number is bounded by the configuration.
+    actions: Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>,
+    running: Arc<Semaphore>,
+    /// Rings when there is a result to deliver.
+    finished: Arc<Notify>,
+}
+
+/// Takes orders until it is stopped.
+pub async fn run(context: Context) {
+    let path = context.now().config.state_dir.join("orders.json");
+    let journal = match Journal::open(path, clock::now_ms()) {
+        Ok(journal) => journal,
+        Err(error) => {
+            let error = crate::error_chain(&error);
+            tracing::error!(
+                error,
+                "the memory of orders is unreadable: no order is accepted, no undo carried out"
+            );
+            return std::future::pending().await;
+        }
+    };
+    let desk = Desk {
+        context,
+        journal: Arc::new(Mutex::new(journal)),
+        refusals: Arc::default(),
+        actions: Arc::default(),
+        running: Arc::new(Semaphore::new(MAX_RUNNING)),
+        finished: Arc::new(Notify::new()),
+    };
+    // Commands are children of this set: when the task is stopped, they are killed.
+    let mut commands = tokio::task::JoinSet::new();
+    tokio::join!(desk.poll(&mut commands), desk.deliver(), desk.watch_undos());
+}
+
+impl Desk {
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn poll(&self, commands: &mut tokio::task::JoinSet<()>) {
+        let mut watched = self.context.running.clone();
+        let mut failures = 0;
+        loop {
+            while commands.try_join_next().is_some() {}
+            let running = Arc::clone(&watched.borrow_and_update());
+            if !running.config.orders.enabled {
+                if watched.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            let wait = running.config.orders.wait_seconds.seconds();
+            let path = format!("{}?wait_seconds={}", paths::ORDERS, wait.as_secs());
+            let (asked_at_ms, asked) = (clock::now_ms(), tokio::time::Instant::now());
+            let answer = tokio::select! {
+                answer = running.api.poll_json::<OrderBatch>("ask for orders", &path, wait + POLL_GRACE) => answer,
+                // The new configuration may name another server, or switch orders off.
+                _ = watched.changed() => continue,
+            };
+            match answer {
+                Ok(batch) => {
+                    failures = 0;
+                    let mut any_new = false;
+                    for signed in &batch.orders {
+                        any_new |= self.take(signed, asked_at_ms, commands).await;
+                    }
+                    // An answer that came at once brought nothing new: do not ask in a circle.
+                    if !any_new && asked.elapsed() < QUIET_PAUSE {
+                        tokio::time::sleep(QUIET_PAUSE).await;
+                    }
+                }
+                Err(error) => {
+                    failures += 1;
+                    if failures == 1 {
+                        tracing::warn!(error = crate::error_chain(&error), "cannot ask for orders");
+                    }
+                    let pause = backoff::pause(failures, LONGEST_PAUSE, error.retry_after(), rand::random());
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+
+    /// Takes one order. True if it is new and being carried out.
+    async fn take(
+        &self,
+        signed: &SignedOrder,
+        asked_at_ms: i64,
+        commands: &mut tokio::task::JoinSet<()>,
+    ) -> bool {
+        let credentials = &self.context.credentials;
+        let now_ms = clock::now_ms();
+        let order = match verify(signed, &credentials.order_key, &credentials.host_id, now_ms) {
+            Ok(order) => order,
+            Err(error) => {
+                let id = refusals::claimed_id(signed);
+                // One that expired while it was carried out is no news.
+                let known =
+                    id.as_deref().is_some_and(|id| self.journal().decide(id, asked_at_ms) == Decision::Wait);
+                if !(known && matches!(error, OrderError::Expired { .. })) {
+                    self.refuse(signed, id, &error.to_string()).await;
+                }
+                return false;
+            }
+        };
+        let decision = self.journal().decide(&order.id, asked_at_ms);
+        let reason = match decision {
+            Decision::Wait => return false,
+            Decision::Replayed => "the order was carried out before",
+            Decision::Full => "too many orders are remembered",
+            Decision::CarryOut => match self.obstacle(&order) {
+                Some(reason) => reason,
+                None => return self.carry_out(order, commands),
+            },
+        };
+        self.refuse(signed, Some(order.id), reason).await;
+        false
+    }
+
+    /// Why this host cannot carry out a true order.
+    fn obstacle(&self, order: &Order) -> Option<&'static str> {
+        let running = self.context.now();
+        match running.config.actions.get(&order.action) {
+            None => Some("this host's configuration has no such action"),
+            Some(action) if action.undo.is_none() && order.kind == OrderKind::Undo => {
+                Some("the action has no undo")
+            }
+            Some(action) if action.undo.is_none() && order.undo_at_ms.is_some() => {
+                Some("an undo by itself is asked for, but the action has none")
+            }
+            Some(_) => None,
+        }
+    }
+
+    async fn refuse(&self, signed: &SignedOrder, order_id: Option<String>, reason: &str) {
+        let is_new = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).remember(signed);
+        if !is_new {
+            return;
+        }
+        self.context.counters.orders_refused.add(1);
+        let order_id = order_id.unwrap_or_default();
+        tracing::warn!(order = order_id, reason, "order refused");
+        if order_id.is_empty() {
+            return;
+        }
+        let now_ms = clock::now_ms();
+        let result = OrderResult {
+            order_id,
+            outcome: Outcome::Refused,
+            message: reason.to_owned(),
+            output: String::new(),
+            started_at_ms: now_ms,
+            ended_at_ms: now_ms,
+        };
+        if let Err(error) = self.post(&result).await {
+            tracing::warn!(error = crate::error_chain(&error), "the server has not heard of the refusal");
+            // It will offer the order again; then it is told again.
+            self.refusals.lock().unwrap_or_else(PoisonError::into_inner).forget(signed);
+        }
+    }
+
+    async fn post(&self, result: &OrderResult) -> Result<(), crate::api::ApiError> {
+        self.context.now().api.send_json("report an order", Method::POST, paths::ORDER_RESULTS, result).await
+    }
+
+    fn carry_out(&self, order: Order, commands: &mut tokio::task::JoinSet<()>) -> bool {
+        let Ok(permit) = Arc::clone(&self.running).try_acquire_owned() else { return false };
+        if let Err(error) = self.journal().start(&order, clock::now_ms()) {
+            tracing::error!(
+                error = crate::error_chain(&error),
+                order = order.id,
+                "the order cannot be remembered"
+            );
+            // Without memory a command could run twice or never be taken back. An undo only makes things better.
+            if order.kind == OrderKind::Run {
+                self.journal().disarm_order(&order.id);
+                self.finish(&order, clock::now_ms(), refused("this host cannot write to its disk"));
+                return true;
+            }
+        }
+        let desk = self.clone();
+        commands.spawn(async move {
+            let _permit = permit;
+            desk.carry_out_now(order).await;
+        });
+        true
+    }
+
+    async fn carry_out_now(&self, order: Order) {
+        let lock = self.lock_of(&order.action);
+        let _alone = lock.lock().await;
+        let started_at_ms = clock::now_ms();
+        let execution = if started_at_ms >= order.expires_at_ms {
+            refused("the order expired while another command of its action ran")
+        } else {
+            tracing::info!(order = order.id, drill = order.drill_id, action = order.action, kind = ?order.kind, "order begins");
+            self.execute(&order.action, order.kind).await
+        };
+        match order.kind {
+            OrderKind::Run if !execution.started => self.journal().disarm_order(&order.id),
+            OrderKind::Undo if execution.outcome == Outcome::Succeeded => {
+                self.journal().disarm(&order.drill_id, &order.action);
+            }
+            _ => {}
+        }
+        self.finish(&order, started_at_ms, execution);
+    }
+
+    fn finish(&self, order: &Order, started_at_ms: i64, execution: Execution) {
+        if execution.outcome == Outcome::Refused {
+            self.context.counters.orders_refused.add(1);
+        }
+        tracing::info!(order = order.id, action = order.action, outcome = ?execution.outcome, message = execution.message, "order ended");
+        let result = OrderResult {
+            order_id: order.id.clone(),
+            outcome: execution.outcome,
+            message: execution.message,
+            output: execution.output,
+            started_at_ms,
+            ended_at_ms: clock::now_ms(),
+        };
+        if let Err(error) = self.journal().finish(result) {
+            tracing::error!(
+                error = crate::error_chain(&error),
+                "the result of an order is kept in memory only"
+            );
+        }
+        self.finished.notify_one();
+    }
+
+    async fn execute(&self, action: &str, kind: OrderKind) -> Execution {
+        let running = self.context.now();
+        let Some(action) = running.config.actions.get(action) else {
+            return refused("the action was taken out of this host's configuration");
+        };
+        let arguments = match kind {
+            OrderKind::Run => Some(&action.command),
+            OrderKind::Undo => action.undo.as_ref(),
+        };
+        match arguments {
+            Some(arguments) => {
+                execute::execute(arguments, action.user.as_deref(), action.timeout_seconds.seconds()).await
+            }
+            None => refused("the action has no undo"),
+        }
+    }
+
+    fn lock_of(&self, action: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut actions = self.actions.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(actions.entry(action.to_owned()).or_default())
+    }
+
+    /// Brings results to the server until it has them.
+    async fn deliver(&self) {
+        let mut failures = 0;
+        loop {
+            let Some(result) = self.journal().undelivered() else {
+                self.finished.notified().await;
+                continue;
+            };
+            let given_up = match self.post(&result).await {
+                Ok(()) => false,
+                Err(error) => {
+                    let final_word = error.verdict() == Verdict::Rejected;
+                    if !final_word && !Journal::is_too_old(&result, clock::now_ms()) {
+                        failures += 1;
+                        if failures == 1 {
+                            tracing::warn!(
+                                error = crate::error_chain(&error),
+                                "the result of an order is kept"
+                            );
+                        }
+                        let pause =
+                            backoff::pause(failures, LONGEST_PAUSE, error.retry_after(), rand::random());
+                        tokio::time::sleep(pause).await;
+                        continue;
+                    }
+                    tracing::error!(
+                        error = crate::error_chain(&error),
+                        order = result.order_id,
+                        "the result of an order is given up"
+                    );
+                    true
+                }
+            };
+            failures = 0;
+            if let Err(error) = self.journal().delivered(&result.order_id, clock::now_ms()) {
+                tracing::error!(
+                    error = crate::error_chain(&error),
+                    given_up,
+                    "the memory of orders cannot be written"
+                );
+            }
+        }
+    }
+
+    /// The dead man's switch.
+    async fn watch_undos(&self) {
+        loop {
+            let due = self.journal().next_undo().filter(|undo| undo.undo_at_ms <= clock::now_ms()).cloned();
+            match due {
+                Some(undo) => self.undo_by_itself(&undo).await,
+                None => tokio::time::sleep(UNDO_TICK).await,
+            }
+        }
+    }
+
+    async fn undo_by_itself(&self, undo: &ArmedUndo) {
+        let lock = self.lock_of(&undo.action);
+        let _alone = lock.lock().await;
+        // While the lock was awaited, the server's own order may have come.
+        if !self.journal().is_armed(undo) {
+            return;
+        }
+        tracing::warn!(
+            drill = undo.drill_id,
+            action = undo.action,
+            "no undo was ordered in time, the agent undoes by itself"
+        );
+        let execution = self.execute(&undo.action, OrderKind::Undo).await;
+        let succeeded = execution.outcome == Outcome::Succeeded;
+        if succeeded {
+            tracing::warn!(drill = undo.drill_id, action = undo.action, "undone by itself");
+        } else {
+            tracing::error!(
+                drill = undo.drill_id,
+                action = undo.action,
+                attempt = undo.attempts + 1,
+                message = execution.message,
+                output = execution.output,
+                "the undo by itself failed"
+            );
+        }
+        if let Err(error) = self.journal().undone(undo, succeeded, clock::now_ms()) {
+            tracing::error!(error = crate::error_chain(&error), "the memory of orders cannot be written");
+        }
+    }
+}
+
+fn refused(message: &str) -> Execution {
+    Execution {
+        outcome: Outcome::Refused,
+        message: message.to_owned(),
+        output: String::new(),
+        started: false,
+    }
+}

@@ -1,0 +1,151 @@
+//! Orders: carried out, refused, taken back by themselves.
+#![allow(missing_docs, reason = "a test program")]
+
+mod common;
+
+use std::path::Path;
+
+use common::{HOST, Server, context, signed};
+use siaga_agent::{clock, orders};
+use siaga_protocol::orders::{Order, OrderKind, Outcome};
+
+fn config(dir: &Path) -> String {
+    let mark = dir.join("mark").display().to_string();
+    format!(
+        "[orders]\nwait_seconds = 1\n\
+         [actions.mark]\ncommand = [\"sh\", \"-c\", \"echo run >> {mark}; echo made\"]\n\
+         undo = [\"sh\", \"-c\", \"echo undo >> {mark}\"]\n\
+         [actions.slow]\ncommand = [\"sleep\", \"600\"]\ntimeout_seconds = 1\n"
+    )
+}
+
+fn mark(dir: &Path) -> String {
+    std::fs::read_to_string(dir.join("mark")).unwrap_or_default()
+}
+
+fn order(id: &str, action: &str, kind: OrderKind) -> Order {
+    Order {
+        id: id.into(),
+        host_id: HOST.into(),
+        drill_id: "drill-1".into(),
+        action: action.into(),
+        kind,
+        expires_at_ms: clock::now_ms() + 60_000,
+        undo_at_ms: None,
+    }
+}
+
+#[tokio::test]
+async fn an_order_is_carried_out_once_and_answered() {
+    let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
+    let (context, _keep) = context(&server, dir.path(), &config(dir.path()));
+    let task = tokio::spawn(orders::run(context.clone()));
+    server.record.lock().unwrap().orders =
+        vec![signed(&order("o1", "mark", OrderKind::Run)), signed(&order("o2", "mark", OrderKind::Undo))];
+    let results = server.until(|record| (record.results.len() == 2).then(|| record.results.clone())).await;
+    let first = results.iter().find(|result| result.order_id == "o1").unwrap();
+    assert_eq!((first.outcome, first.output.as_str()), (Outcome::Succeeded, "made\n"));
+    assert!(first.ended_at_ms >= first.started_at_ms);
+    assert_eq!(mark(dir.path()), "run\nundo\n");
+    assert_eq!(context.counters.orders_refused.get(), 0);
+
+    // The same order offered once more, as somebody on the way could: nothing is done.
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    server.record.lock().unwrap().results.clear();
+    let replayed = server.until(|record| record.results.first().cloned()).await;
+    assert_eq!(
+        (replayed.outcome, replayed.message.as_str()),
+        (Outcome::Refused, "the order was carried out before")
+    );
+    assert_eq!(mark(dir.path()), "run\nundo\n");
+    task.abort();
+}
+
+#[tokio::test]
+async fn what_is_not_right_is_refused_with_its_reason() {
+    let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
+    let (context, _keep) = context(&server, dir.path(), &config(dir.path()));
+    let mut forged = signed(&order("forged", "mark", OrderKind::Run));
+    forged.payload = forged.payload.replace("slow", "mark").replace("drill-1", "drill-2");
+    let expired = Order { expires_at_ms: 1, ..order("expired", "mark", OrderKind::Run) };
+    let misled = Order { host_id: "other".into(), ..order("misled", "mark", OrderKind::Run) };
+    let bare = Order { undo_at_ms: Some(i64::MAX), ..order("bare", "slow", OrderKind::Run) };
+    server.record.lock().unwrap().orders = vec![
+        forged,
+        signed(&expired),
+        signed(&misled),
+        signed(&bare),
+        signed(&order("unknown", "format-disk", OrderKind::Run)),
+        signed(&order("no-undo", "slow", OrderKind::Undo)),
+    ];
+    let task = tokio::spawn(orders::run(context.clone()));
+    let results = server.until(|record| (record.results.len() == 6).then(|| record.results.clone())).await;
+    for (id, reason) in [
+        ("forged", "the signature does not match the pinned key"),
+        ("expired", "the order expired at 1 ms"),
+        ("misled", "the order is for host other"),
+        ("bare", "an undo by itself is asked for, but the action has none"),
+        ("unknown", "this host's configuration has no such action"),
+        ("no-undo", "the action has no undo"),
+    ] {
+        let result = results.iter().find(|result| result.order_id == id).unwrap();
+        assert_eq!(result.outcome, Outcome::Refused, "{id}");
+        assert!(result.message.starts_with(reason), "{id}: {}", result.message);
+    }
+    assert_eq!(context.counters.orders_refused.get(), 6);
+    assert_eq!(mark(dir.path()), "");
+    task.abort();
+}
+
+#[tokio::test]
+async fn a_command_that_does_not_end_is_killed_and_reported() {
+    let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
+    let (context, _keep) = context(&server, dir.path(), &config(dir.path()));
+    server.record.lock().unwrap().orders = vec![signed(&order("o1", "slow", OrderKind::Run))];
+    let task = tokio::spawn(orders::run(context));
+    let result = server.until(|record| record.results.first().cloned()).await;
+    assert_eq!(result.outcome, Outcome::TimedOut);
+    task.abort();
+}
+
+async fn until_mark(dir: &Path, expected: &str) {
+    let wait = async {
+        while mark(dir) != expected {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), wait).await.expect("the undo never came");
+}
+
+#[tokio::test]
+async fn an_undo_that_nobody_orders_is_carried_out_by_the_agent_also_after_a_restart() {
+    let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
+    let (context, _keep) = context(&server, dir.path(), &config(dir.path()));
+    let undo_at_ms = Some(clock::now_ms() + 3_000);
+    let run = Order { undo_at_ms, ..order("o1", "mark", OrderKind::Run) };
+    server.record.lock().unwrap().orders = vec![signed(&run)];
+    let task = tokio::spawn(orders::run(context.clone()));
+    server.until(|record| record.results.first().cloned()).await;
+    task.abort();
+    let _ = task.await;
+    let again = tokio::spawn(orders::run(context));
+    until_mark(dir.path(), "run\nundo\n").await;
+    again.abort();
+}
+
+#[tokio::test]
+async fn an_ordered_undo_makes_the_agents_own_needless() {
+    let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
+    let (context, _keep) = context(&server, dir.path(), &config(dir.path()));
+    let run = Order { undo_at_ms: Some(clock::now_ms() + 3_600_000), ..order("o1", "mark", OrderKind::Run) };
+    server.record.lock().unwrap().orders = vec![signed(&run)];
+    let task = tokio::spawn(orders::run(context));
+    server.until(|record| record.results.first().cloned()).await;
+    let journal = || std::fs::read_to_string(dir.path().join("orders.json")).unwrap();
+    assert!(journal().contains("undo_at_ms"));
+    server.record.lock().unwrap().orders.push(signed(&order("o2", "mark", OrderKind::Undo)));
+    server.until(|record| (record.results.len() == 2).then_some(())).await;
+    assert!(!journal().contains("undo_at_ms"));
+    assert_eq!(mark(dir.path()), "run\nundo\n");
+    task.abort();
+}

@@ -1,0 +1,80 @@
+//! From the spool to a server and back from its refusals.
+#![allow(missing_docs, reason = "a test program")]
+
+mod common;
+
+use common::{Server, collect, context};
+use siaga_agent::samples::Recorder;
+use siaga_agent::sender;
+
+#[tokio::test]
+async fn samples_arrive_as_remote_write_with_the_agents_labels() {
+    let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
+    let (context, _keep) = context(&server, dir.path(), "");
+    collect(&context, &mut Recorder::default(), &[(1_000, 1.0), (2_000, 2.0)]);
+    let task = tokio::spawn(sender::run(context.clone()));
+    server.until(|record| (record.times() == [1_000, 2_000]).then_some(())).await;
+    let record = server.record.lock().unwrap();
+    let labels: Vec<_> =
+        record.writes[0].timeseries[0].labels.iter().map(|l| (l.name.as_str(), l.value.as_str())).collect();
+    assert_eq!(labels, [("__name__", "m"), ("device", "sda"), ("instance", "web-1"), ("job", "siaga")]);
+    for (name, value) in [
+        ("content-encoding", "snappy"),
+        ("content-type", "application/x-protobuf"),
+        ("x-prometheus-remote-write-version", "0.1.0"),
+        ("authorization", "Bearer agent-secret"),
+    ] {
+        assert_eq!(record.headers[0][name], value);
+    }
+    task.abort();
+}
+
+#[tokio::test]
+async fn what_the_server_cannot_take_now_comes_later_in_order_and_once() {
+    let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
+    server.record.lock().unwrap().statuses = [503, 429, 401].into();
+    let (context, _keep) =
+        context(&server, dir.path(), "[send]\nmax_backoff_seconds = 1\nmax_samples_per_request = 100");
+    let mut recorder = Recorder::default();
+    let samples: Vec<_> = (1..=700).map(|n| (n * 1_000, n as f64)).collect();
+    collect(&context, &mut recorder, &samples[..650]);
+    let task = tokio::spawn(sender::run(context.clone()));
+    collect(&context, &mut recorder, &samples[650..]);
+    server.until(|record| (record.times().len() >= 700).then_some(())).await;
+    let record = server.record.lock().unwrap();
+    assert_eq!(record.times(), samples.iter().map(|s| s.0).collect::<Vec<_>>());
+    assert_eq!(record.attempts, record.writes.len() + 3);
+    assert_eq!(context.counters.send_failures.get(), 3);
+    assert_eq!(context.counters.rejected_samples.get(), 0);
+    task.abort();
+}
+
+#[tokio::test]
+async fn one_collection_that_the_server_will_never_take_costs_only_itself() {
+    let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
+    server.record.lock().unwrap().refuse_negative = true;
+    let (context, _keep) = context(&server, dir.path(), "");
+    let samples: Vec<_> = (1..=40).map(|n| (n * 1_000, if n == 23 { -1.0 } else { 1.0 })).collect();
+    collect(&context, &mut Recorder::default(), &samples);
+    let task = tokio::spawn(sender::run(context.clone()));
+    server.until(|record| (record.times().len() >= 39).then_some(())).await;
+    let expected: Vec<_> = samples.iter().filter(|s| s.1 > 0.0).map(|s| s.0).collect();
+    assert_eq!(server.record.lock().unwrap().times(), expected);
+    assert_eq!(context.counters.rejected_samples.get(), 1);
+    task.abort();
+}
+
+#[tokio::test]
+async fn samples_of_an_agent_that_was_killed_are_sent_by_the_next() {
+    let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
+    {
+        let (context, _keep) = context(&server, dir.path(), "");
+        collect(&context, &mut Recorder::default(), &[(1_000, 1.0), (2_000, 2.0)]);
+        std::mem::forget(context); // nothing is closed or flushed
+    }
+    let (context, _keep) = context(&server, dir.path(), "");
+    collect(&context, &mut Recorder::default(), &[(3_000, 3.0)]);
+    let task = tokio::spawn(sender::run(context));
+    server.until(|record| (record.times() == [1_000, 2_000, 3_000]).then_some(())).await;
+    task.abort();
+}

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Starts the server, an agent of this machine and the drill laboratory from one folder, and ends all with Ctrl-C.
+# Called by `make run` and `make demo`. The folder is kept: a second start goes on where the first one ended.
+#
+#   SIAGA_DATA     folder of all data            (default: data)
+#   SIAGA_LISTEN   address of the console        (default: 127.0.0.1:8480)
+#   SIAGA_LAB_PORT first of three laboratory ports (default: 8491)
+#   SIAGA_BIN      folder of the programs        (default: target/release)
+#   SIAGA_DEMO     1: also simulate an office, and mark every page as a simulation
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")/.." && pwd)
+data=${SIAGA_DATA:-$here/data}
+listen=${SIAGA_LISTEN:-127.0.0.1:8480}
+lab_port=${SIAGA_LAB_PORT:-8491}
+bin=${SIAGA_BIN:-$here/target/release}
+demo=${SIAGA_DEMO:-0}
+
+umask 077
+mkdir -p "$data/plans" "$data/log"
+data=$(cd "$data" && pwd)
+bin=$(cd "$bin" && pwd)
+
+# A file that stands already is the user's.
+keep() { [ -e "$1" ] || cat >"$1"; }
+
+keep "$data/server.toml" <<TOML
+# Made by the first start; every key with its default: deploy/server.toml
+[http]
+listen = "$listen"
+[storage]
+data_dir = "$data/server"
+[continuity]
+plans_dir = "$data/plans"
+[console]
+simulation = $([ "$demo" = 1 ] && echo true || echo false)
+TOML
+
+keep "$data/agent.toml" <<TOML
+# Made by the first start; every key with its default: deploy/agent.toml
+state_dir = "$data/agent"
+
+# What a drill may do on this machine: kill and start the two instances of the laboratory, and nothing else.
+[actions.lab-kill-a]
+description = "Kill instance a of the laboratory"
+command = ["$bin/siaga-lab", "kill", "a", "--dir", "$data/lab"]
+undo = ["$bin/siaga-lab", "start", "a", "--dir", "$data/lab"]
+timeout_seconds = 10
+
+[actions.lab-kill-b]
+description = "Kill instance b of the laboratory"
+command = ["$bin/siaga-lab", "kill", "b", "--dir", "$data/lab"]
+undo = ["$bin/siaga-lab", "start", "b", "--dir", "$data/lab"]
+timeout_seconds = 10
+TOML
+
+[ -e "$data/plans/lab.toml" ] || sed "s/127\.0\.0\.1:8491/127.0.0.1:$lab_port/g" "$here/deploy/plans/lab.toml" >"$data/plans/lab.toml"
+
+pids=()
+finish() {
+    trap - INT TERM EXIT
+    echo
+    echo "siaga: stopping"
+    for ((i = ${#pids[@]} - 1; i >= 0; i--)); do kill -TERM "${pids[i]}" 2>/dev/null || true; done
+    for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+    "$bin/siaga-lab" down --dir "$data/lab" >/dev/null 2>&1 || true
+    echo "siaga: stopped, the data stay in $data"
+}
+# Ctrl-C reaches the whole process group; the programs end by themselves, and this waits for them.
+trap 'finish; exit 0' INT TERM
+trap finish EXIT
+
+answers() { (exec 3<>"/dev/tcp/${listen%:*}/${listen##*:}") 2>/dev/null; }
+if answers; then
+    echo "siaga: something listens on $listen already" >&2
+    trap - EXIT
+    exit 1
+fi
+
+"$bin/siaga-lab" up --dir "$data/lab" --port "$lab_port"
+"$bin/siaga-server" serve --config "$data/server.toml" 2>>"$data/log/server.log" &
+pids+=($!)
+for _ in $(seq 150); do
+    answers && break
+    kill -0 "${pids[0]}" 2>/dev/null || { tail -n 20 "$data/log/server.log" >&2; exit 1; }
+    sleep 0.2
+done
+
+if [ ! -e "$data/agent/credentials.json" ]; then
+    token=$("$bin/siaga-server" enrol-token --config "$data/server.toml" 2>>"$data/log/server.log")
+    "$bin/siaga-agent" enrol --config "$data/agent.toml" --server "http://$listen" --token "$token" 2>>"$data/log/agent.log"
+fi
+"$bin/siaga-agent" run --config "$data/agent.toml" 2>>"$data/log/agent.log" &
+pids+=($!)
+
+cp -f "$data/server/first-run.json" "$data/first-run.json"
+field() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p" "$data/first-run.json"; }
+echo "siaga: console   http://$listen"
+echo "siaga: user      $(field user)"
+echo "siaga: password  $(field password)   (first password; later ones are not kept)"
+echo "siaga: logs in   $data/log       Ctrl-C ends everything"
+
+if [ "$demo" = 1 ]; then
+    "$bin/siaga-sim" office --server "http://$listen" --token "$(field api_token)" --state "$data/sim" &
+    pids+=($!)
+fi
+
+wait -n "${pids[@]}"
+echo "siaga: a program ended by itself, see $data/log" >&2
+exit 1

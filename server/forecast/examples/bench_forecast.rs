@@ -1,12 +1,14 @@
 //! Accuracy and speed on a folder of M4 form (`Hourly-train.csv.gz`, `Hourly-test.csv.gz`), by the competition's own
 //! measures.
 //!
-//! `cargo run --release --example bench_forecast -- DATA [--validate] [--models]`
-//! `--validate` leaves the test file alone and foretells the last hours of the training file: for development.
+//! `cargo run --release --example bench_forecast -- DATA [--validate] [--models] [--augurs]`
+//! `--validate=N` leaves the test file alone and foretells the Nth last 48 hours of the training file: for development.
+//! `--augurs` adds augurs' own MSTL with automatic ETS.
 //! `--models` adds a row for every single candidate.
 
 use std::{fs::File, path::Path, time::Instant};
 
+use augurs::{ets::AutoETS, mstl::MSTLModel, prelude::*};
 use flate2::read::GzDecoder;
 use siaga_forecast::{HourlySeries, ModelName, forecast_paths, single_model_path};
 
@@ -38,12 +40,13 @@ fn read(path: &Path) -> Result<Vec<Vec<f64>>, Box<dyn std::error::Error>> {
     Ok(rows)
 }
 
-fn cases(folder: &Path, validate: bool) -> Result<Vec<Case>, Box<dyn std::error::Error>> {
+fn cases(folder: &Path, validate: usize) -> Result<Vec<Case>, Box<dyn std::error::Error>> {
     let train = read(&folder.join("Hourly-train.csv.gz"))?;
-    if validate {
+    if validate > 0 {
         return Ok(train
             .into_iter()
             .map(|mut past| {
+                past.truncate(past.len() - (validate - 1) * HORIZON);
                 let future = past.split_off(past.len() - HORIZON);
                 Case { past, future }
             })
@@ -136,10 +139,11 @@ fn row(name: &str, score: &Score, yardstick: &Score, rate: f64) {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let Some(folder) = args.iter().find(|a| !a.starts_with("--")) else {
-        return Err("usage: bench_forecast DATA [--validate] [--models]".into());
+        return Err("usage: bench_forecast DATA [--validate] [--models] [--augurs]".into());
     };
     let flag = |name: &str| args.iter().any(|a| a == name);
-    let cases = cases(Path::new(folder), flag("--validate"))?;
+    let validate = args.iter().find_map(|a| a.strip_prefix("--validate=")).map_or(Ok(0), str::parse)?;
+    let cases = cases(Path::new(folder), validate)?;
     let mut yardstick = Score::default();
     for case in &cases {
         yardstick.add(case, &naive2(&case.past), &[]);
@@ -160,6 +164,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let rate = score.series / start.elapsed().as_secs_f64();
             row(&format!("{model} ({})", score.series), &score, &same, rate);
         }
+    }
+    if flag("--augurs") {
+        let mut score = Score::default();
+        let start = Instant::now();
+        for case in &cases {
+            let fit =
+                MSTLModel::new(vec![24, 168], AutoETS::non_seasonal().into_trend_model()).fit(&case.past)?;
+            let forecast = fit.predict(HORIZON, 0.95)?;
+            let intervals = forecast.intervals.ok_or("no intervals")?;
+            score.add(case, &forecast.point, &[(&intervals.lower, &intervals.upper)]);
+        }
+        row("augurs mstl + auto ets", &score, &yardstick, score.series / start.elapsed().as_secs_f64());
     }
     let mut score = Score::default();
     let start = Instant::now();

@@ -10,7 +10,9 @@
 //! `p10 <= p50 <= p90` hour by hour; every answer within the bounds asked for.
 
 mod answer;
+mod backtest;
 mod clean;
+mod conformal;
 mod engine;
 mod envelope;
 mod hourly;

@@ -71,11 +71,6 @@ impl<'a> Outlook<'a> {
         self.widening * spread(&self.line, days * self.envelope.per_day as f64)
     }
 
-    /// Value that a share `p` of the peaks falls below, `days` from the end.
-    pub(crate) fn quantile(&self, days: f64, p: f64) -> f64 {
-        self.centre(days) + stats::t_quantile(p, self.line.dof) * self.spread(days)
-    }
-
     /// When the limit is met, by day or quarter day.
     pub(crate) fn until(&self, limit: f64) -> Until {
         let [earliest, likely, latest] = [1.0 - TAIL, 0.5, TAIL].map(|p| self.first_crossing(limit, p));

@@ -26,9 +26,9 @@ struct State {
     fading: f64,
 }
 
-/// The path; `None` with less than three weeks.
+/// The path; `None` with less than two and a half weeks.
 pub(super) fn predict(past: &[f64], horizon: usize) -> Option<Vec<f64>> {
-    if past.len() < 3 * WEEK {
+    if past.len() < 2 * WEEK + 4 * DAY {
         return None;
     }
     let shares = search(past);
@@ -98,11 +98,10 @@ fn cost(past: &[f64], shares: &Shares) -> f64 {
 }
 
 fn search(past: &[f64]) -> Shares {
-    let mut best =
-        STARTS
-            .map(|s| (cost(past, &s), s))
-            .into_iter()
-            .fold((f64::INFINITY, STARTS[0]), |a, b| if b.0 < a.0 { b } else { a });
+    let mut best = STARTS
+        .map(|s| (cost(past, &s), s))
+        .into_iter()
+        .fold((f64::INFINITY, STARTS[0]), |a, b| if b.0 < a.0 { b } else { a });
     let mut step = 2.0;
     for _ in 0..ROUNDS {
         for which in 0..4 {

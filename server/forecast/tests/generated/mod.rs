@@ -6,14 +6,14 @@
 use siaga_forecast::{Direction, HourlySeries, SeriesKind, Threshold};
 
 /// SplitMix64: small, seeded, good enough to draw noise from.
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5851_F42D_4C95_7F2D)
     }
 
-    pub fn bits(&mut self) -> u64 {
+    pub(crate) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -22,19 +22,19 @@ impl Dice {
     }
 
     /// Uniform in `low..high`.
-    pub fn between(&mut self, low: f64, high: f64) -> f64 {
+    pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// Standard normal.
-    pub fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         let radius = (-2.0 * self.between(1e-12, 1.0).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.between(0.0, 1.0)).cos()
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     SteadyGrowth,
     SawTooth,
     CleanUp,
@@ -46,7 +46,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 8] = [
+    pub(crate) const ALL: [Kind; 8] = [
         Kind::SteadyGrowth,
         Kind::SawTooth,
         Kind::CleanUp,
@@ -58,25 +58,25 @@ impl Kind {
     ];
 
     /// True when the series never comes near its limit.
-    pub fn is_flat(self) -> bool {
+    pub(crate) fn is_flat(self) -> bool {
         matches!(self, Kind::Flat | Kind::NoiseOnly)
     }
 }
 
 /// A series cut at "now", its limit, and what came after.
-pub struct Case {
-    pub kind: Kind,
-    pub series: HourlySeries,
-    pub series_kind: SeriesKind,
-    pub threshold: Threshold,
+pub(crate) struct Case {
+    pub(crate) kind: Kind,
+    pub(crate) series: HourlySeries,
+    pub(crate) series_kind: SeriesKind,
+    pub(crate) threshold: Threshold,
     /// Days from the cut to the first hour at the limit; `None` when not within the year.
-    pub crosses: Option<f64>,
+    pub(crate) crosses: Option<f64>,
 }
 
 const YEAR_HOURS: usize = 365 * 24;
 
 /// Draws one case. Values are per cent of a limit at 100 before scaling to a unit of arbitrary size.
-pub fn draw(kind: Kind, seed: u64) -> Case {
+pub(crate) fn draw(kind: Kind, seed: u64) -> Case {
     let mut dice = Dice::new(seed.wrapping_mul(31).wrapping_add(kind as u64));
     let past_days = dice.between(30.0, 120.0).round();
     let cross_day = dice.between(5.0, 90.0);

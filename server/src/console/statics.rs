@@ -6,12 +6,10 @@ use axum::response::{IntoResponse, Response};
 use crate::http::{Access, Routes};
 
 pub(super) fn routes() -> Routes {
-    Routes::new().page("/static/siaga.css", Access::Public, "style sheet", css).page(
-        "/static/siaga.js",
-        Access::Public,
-        "script",
-        js,
-    )
+    Routes::new()
+        .page("/static/siaga.css", Access::Public, "style sheet", css)
+        .page("/static/siaga.js", Access::Public, "script", js)
+        .page("/static/siaga.svg", Access::Public, "icon", icon)
 }
 
 fn file(kind: &'static str, content: &'static str) -> Response {
@@ -24,4 +22,8 @@ async fn css() -> Response {
 
 async fn js() -> Response {
     file("text/javascript; charset=utf-8", include_str!("../../static/siaga.js"))
+}
+
+async fn icon() -> Response {
+    file("image/svg+xml", include_str!("../../static/siaga.svg"))
 }

@@ -39,13 +39,22 @@ impl IdSet {
     }
 
     pub(crate) fn union(&self, other: &Self) -> Self {
-        let mut ranges: Vec<_> = self.0.iter().chain(&other.0).copied().collect();
+        Self::union_all([self, other])
+    }
+
+    pub(crate) fn union_all<'a>(sets: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut ranges: Vec<_> = sets.into_iter().flat_map(|set| &set.0).copied().collect();
         ranges.sort_unstable();
-        let mut set = Self::default();
+        let mut union = Self::default();
         for (start, end) in ranges {
-            set.push(start, end);
+            union.push(start, end);
         }
-        set
+        union
+    }
+
+    /// The highest.
+    pub(crate) fn last(&self) -> Option<u32> {
+        self.0.last().map(|&(_, end)| end)
     }
 
     pub(crate) fn minus(&self, other: &Self) -> Self {

@@ -142,6 +142,13 @@ impl Index {
         self.series.len().max(1) as u32
     }
 
+    /// Never gives out this number or a lower one.
+    pub(crate) fn reserve(&mut self, id: u32) {
+        if self.series.len() <= id as usize {
+            self.series.resize(id as usize + 1, None);
+        }
+    }
+
     /// Removals so far.
     pub(crate) fn removals(&self) -> u64 {
         self.removals

@@ -56,6 +56,7 @@ mod packer;
 mod query;
 mod reader;
 mod recover;
+mod scan;
 mod schema;
 mod shared;
 mod store;

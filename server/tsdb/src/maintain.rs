@@ -46,6 +46,11 @@ const LATE_OPEN_MINUTES: u32 = 60;
 /// Samples of each active series that the head is sized for: an hour at 15 s, and the grace.
 const HEAD_SAMPLES_PER_SERIES: usize = 400;
 
+/// Free bytes that are kept for what comes next.
+const SHRINK_FLOOR: u64 = 16 << 20;
+/// Pages that one call gives back.
+const SHRINK_PAGES: u32 = 1024;
+
 impl From<rusqlite::Error> for MaintainError {
     fn from(source: rusqlite::Error) -> Self {
         Self::Read(source)
@@ -161,14 +166,15 @@ impl<'a> Maintainer<'a> {
     }
 
     /// Gives free pages back to the file system when there are many.
-    fn shrink(&self) -> Result<(), MaintainError> {
-        const PAGES: u32 = 2048;
+    fn shrink(&mut self) -> Result<(), MaintainError> {
         let (used, all) = self.shared.with_reader(schema::size_bytes)?;
-        if all - used <= all / 4 {
+        if all - used <= (all / 4).max(SHRINK_FLOOR) {
             return Ok(());
         }
-        let shrunk: Result<(), StorageError> = self.ask(|reply| Command::Shrink(PAGES, reply))?;
-        shrunk.map_err(MaintainError::Write)
+        let shrunk: Result<(), StorageError> = self.ask(|reply| Command::Shrink(SHRINK_PAGES, reply))?;
+        shrunk.map_err(MaintainError::Write)?;
+        self.report.more = true;
+        Ok(())
     }
 }
 

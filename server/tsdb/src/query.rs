@@ -197,7 +197,7 @@ pub(crate) struct Presence {
 impl Presence {
     pub(crate) fn new(buckets: &Buckets, start_ms: i64, end_ms: i64) -> Self {
         let touching = buckets.iter().filter(|(key, _)| key.overlaps(start_ms, end_ms));
-        let stored = touching.fold(IdSet::default(), |all, (_, info)| all.union(&info.series));
+        let stored = IdSet::union_all(touching.map(|(_, info)| &info.series));
         Self { stored, start_ms, end_ms }
     }
 

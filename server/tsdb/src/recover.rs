@@ -9,6 +9,7 @@ use crate::idset::IdSet;
 use crate::index::{Index, hash_labels};
 use crate::labels::Labels;
 use crate::options::{Options, millis};
+use crate::scan;
 use crate::schema;
 use crate::shared::Shared;
 use rusqlite::Connection;
@@ -24,12 +25,13 @@ pub(crate) struct Recovered {
 
 /// Reads everything. Damaged rows are passed over and remembered.
 pub(crate) fn recover(options: Options, connection: &Connection) -> rusqlite::Result<Recovered> {
-    let (buckets, damaged_entries) = schema::read_buckets(connection)?;
+    let (buckets, lost) = scan::buckets(connection)?;
+    // Told apart from rows of other tables by the sign and a high bit.
+    let mut damaged: Vec<i64> = lost.into_iter().map(|row| !row).collect();
     let (mut index, mut head) = (Index::default(), Head::default());
-    let mut damaged: Vec<i64> = (0..damaged_entries as i64).map(|n| -1 - n).collect();
     read_series(connection, &options, &buckets, &mut index, &mut head, &mut damaged)?;
     let mut next_log = HashMap::new();
-    schema::each_log(connection, |row, data| {
+    let lost = scan::log(connection, |row, data| {
         let Some(key) = BucketKey::of_row(row) else { return damaged.push(row) };
         next_log.insert(key, (row as u32).saturating_add(1));
         let span = key.start_ms()..key.end_ms();
@@ -42,6 +44,7 @@ pub(crate) fn recover(options: Options, connection: &Connection) -> rusqlite::Re
             damaged.push(row);
         }
     })?;
+    damaged.extend(lost);
     let next_timeline = schema::next_timeline(connection)?;
     let shared = Shared::new(options, index, head, Directory::new(buckets));
     damaged.into_iter().for_each(|row| shared.note_damage(row));
@@ -60,15 +63,21 @@ fn read_series(
     let newest_ms = buckets.keys().map(|key| key.end_ms()).max().unwrap_or(0);
     let since_ms = newest_ms.saturating_sub(millis(options.inactive_after));
     let recent = buckets.iter().filter(|(key, _)| key.end_ms() > since_ms);
-    let active = recent.fold(IdSet::default(), |all, (_, info)| all.union(&info.series));
+    let active = IdSet::union_all(recent.map(|(_, info)| &info.series));
     let minute = minute_of(newest_ms);
     let mut scratch = Vec::new();
-    schema::each_series(connection, |id, source, key| {
+    let lost = scan::series(connection, |id, source, key| {
         let labels =
             Labels::from_key(key).and_then(|pairs| Labels::from_pairs(pairs).ok()).filter(|l| !l.is_empty());
         let (Some(labels), Ok(id)) = (labels, u32::try_from(id)) else { return damaged.push(i64::MIN | id) };
         let hash = hash_labels(&labels, &mut scratch);
         index.insert(id, hash, &labels);
         head.register(id, source, minute, active.contains(id));
-    })
+    })?;
+    damaged.extend(lost.into_iter().map(|row| i64::MIN | row));
+    // Chunks of a series whose row was lost must not fall to a new one.
+    if let Some(last) = buckets.values().filter_map(|info| info.series.last()).max() {
+        index.reserve(last);
+    }
+    Ok(())
 }

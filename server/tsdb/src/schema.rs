@@ -1,13 +1,9 @@
-//! The SQLite file: how it is opened, its tables, and what is read from it once at start.
+//! The SQLite file: how it is opened, and its tables.
 
-use crate::bucket::BucketKey;
-use crate::directory::{BucketInfo, Buckets};
 use crate::error::OpenError;
-use crate::idset::IdSet;
 use crate::options::Synchronous;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Format of the file; see the crate's documentation.
@@ -85,66 +81,6 @@ pub(crate) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
-}
-
-/// Calls `each(id, source, labels)` for the rows of the series table.
-pub(crate) fn each_series(
-    connection: &Connection,
-    mut each: impl FnMut(i64, &str, &[u8]),
-) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare("SELECT id, source, labels FROM series ORDER BY id")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let id: i64 = row.get(0)?;
-        // Damaged text or a wrong type gives an empty label set, which the caller counts as damage.
-        let source = row.get_ref(1)?.as_str().unwrap_or("");
-        each(id, source, row.get_ref(2)?.as_blob().unwrap_or(&[]));
-    }
-    Ok(())
-}
-
-/// Calls `each(id, row)` for the log, bucket by bucket, each in the order it was written.
-pub(crate) fn each_log(connection: &Connection, mut each: impl FnMut(i64, &[u8])) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare("SELECT id, data FROM log ORDER BY id")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        each(row.get(0)?, row.get_ref(1)?.as_blob().unwrap_or(&[]));
-    }
-    Ok(())
-}
-
-/// The directory of buckets. A damaged entry is made again from the chunks themselves.
-pub(crate) fn read_buckets(connection: &Connection) -> rusqlite::Result<(Buckets, usize)> {
-    let mut buckets = Buckets::new();
-    let mut damaged = Vec::new();
-    let mut statement = connection.prepare("SELECT id, samples, crc, series FROM bucket ORDER BY id")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let Some(key) = u32::try_from(row.get::<_, i64>(0)?).ok().and_then(BucketKey::from_raw) else {
-            continue;
-        };
-        let samples = row.get::<_, i64>(1).unwrap_or(0).max(0) as u64;
-        let bytes = row.get_ref(3)?.as_blob().unwrap_or(&[]);
-        let intact = row.get::<_, i64>(2).is_ok_and(|crc| crc == i64::from(crc32fast::hash(bytes)));
-        match IdSet::decode(bytes).filter(|_| intact) {
-            Some(series) => {
-                buckets.insert(key, Arc::new(BucketInfo { series, samples }));
-            }
-            None => damaged.push((key, samples)),
-        }
-    }
-    let count = damaged.len();
-    for (key, samples) in damaged {
-        let series = chunk_ids(connection, key)?;
-        buckets.insert(key, Arc::new(BucketInfo { series, samples }));
-    }
-    Ok((buckets, count))
-}
-
-fn chunk_ids(connection: &Connection, key: BucketKey) -> rusqlite::Result<IdSet> {
-    let mut statement = connection.prepare("SELECT id FROM chunk WHERE id BETWEEN ?1 AND ?2 ORDER BY id")?;
-    let ids = statement.query_map(params![key.row(0), key.row(u32::MAX)], |row| row.get::<_, i64>(0))?;
-    Ok(IdSet::from_sorted(ids.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().map(|row| row as u32)))
 }
 
 /// The next unused timeline number.

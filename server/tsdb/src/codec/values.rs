@@ -142,8 +142,7 @@ impl Scaled {
 /// The integer that gives back exactly this value when divided by `10^scale`.
 fn integer(value: f64, scale: usize) -> Option<i64> {
     let scaled = if scale == 0 { value } else { (value * POWERS[scale]).round() };
-    // NaN fails the comparison too.
-    if !(scaled.abs() < EXACT) {
+    if scaled.is_nan() || scaled.abs() >= EXACT {
         return None;
     }
     let n = scaled as i64;
@@ -205,7 +204,7 @@ mod tests {
     fn each_kind_of_series_gets_its_encoding() {
         let kinds: [(&str, Vec<f64>, u8); 5] = [
             ("constant", vec![42.5; 240], KIND_CONSTANT),
-            ("cpu seconds", (0..240).map(|i| (1_000_00 + i * 37) as f64 / 100.0).collect(), KIND_SCALED),
+            ("cpu seconds", (0..240).map(|i| (100_000 + i * 37) as f64 / 100.0).collect(), KIND_SCALED),
             ("memory", (0..240).map(|i| f64::from(1000 + i * i % 77) * 4096.0).collect(), KIND_SCALED),
             ("load", (0..240).map(|i| f64::from(i * i % 97) / 100.0).collect(), KIND_SCALED),
             ("ratio", (1..241).map(|i| 1.0 / f64::from(i)).collect(), KIND_XOR),

@@ -65,7 +65,7 @@ impl Maintainer<'_> {
             let index = sync::read(&self.shared.index);
             let head = sync::read(&self.shared.head);
             let buckets = self.shared.directory.load();
-            let stored = buckets.values().fold(IdSet::default(), |all, info| all.union(&info.series));
+            let stored = IdSet::union_all(buckets.values().map(|info| &info.series));
             index.all().filter(|&id| !stored.contains(id) && head.is_idle(id)).collect()
         };
         if gone.len() > SLICE_SERIES {

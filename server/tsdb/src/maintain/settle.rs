@@ -82,7 +82,7 @@ fn next_day(buckets: &Buckets, before_ms: i64) -> Option<Day> {
         .iter()
         .filter(|(hour, _)| hour.level() == Level::Hour && key.overlaps(hour.start_ms(), hour.start_ms()))
         .collect();
-    let series = of_day.iter().fold(IdSet::default(), |all, (_, info)| all.union(&info.series));
+    let series = IdSet::union_all(of_day.iter().map(|(_, info)| &info.series));
     Some(Day { key, hours: of_day.iter().map(|(key, _)| **key).collect(), series })
 }
 

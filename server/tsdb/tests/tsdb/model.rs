@@ -1,8 +1,6 @@
 //! Generated actions on a store and on a map that stands for it.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use proptest::prelude::*;
 use siaga_tsdb::Tsdb;
 use std::collections::BTreeMap;

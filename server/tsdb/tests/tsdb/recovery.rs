@@ -1,8 +1,6 @@
 //! Crashes and damage: what was acknowledged is there again; what is damaged costs only itself.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use siaga_tsdb::Tsdb;
 use std::path::Path;
 
@@ -66,7 +64,12 @@ fn writers_and_upkeep_at_once_lose_nothing() {
     assert!(everything(&store).iter().all(|s| samples(s) == bits(&run)));
 }
 
-/// Runs SQL on a closed store.
+/// Runs SQL beside the store.
+fn tamper_with(folder: &Path, sql: &str) {
+    rusqlite::Connection::open(folder.join("metrics.db")).unwrap().execute_batch(sql).unwrap();
+}
+
+/// Runs SQL on a closed store; returns the rows it changed.
 fn tamper(folder: &Path, sql: &str) -> usize {
     let connection = rusqlite::Connection::open(folder.join("metrics.db")).unwrap();
     connection.execute(sql, []).unwrap()
@@ -125,31 +128,96 @@ fn damaged_timelines_directory_entries_and_log_rows_cost_only_themselves() {
     assert_eq!(store.stats().unwrap().damaged_rows, 4);
 }
 
-#[test]
-fn damaged_pages_of_chunks_do_not_take_the_store_down() {
-    let folder = tempfile::tempdir().unwrap();
-    {
-        let store = open(folder.path());
-        let noise = |t: i64| (t, f64::from_bits((t as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 2));
-        let run: Vec<_> = (MIDNIGHT..MIDNIGHT + HOUR).step_by(15_000).map(noise).collect();
-        let hosts: Vec<_> = (0..200).map(|h| up(&format!("{h:03}"))).collect();
-        let series: Vec<_> = hosts.iter().map(|l| (l.clone(), &run[..])).collect();
-        store.append(batch("a", &series), MIDNIGHT + HOUR).unwrap();
-        store.maintain(MIDNIGHT + 2 * HOUR).unwrap();
-    }
-    let path = folder.path().join("metrics.db");
+/// Wipes the header of a page of a table, as a bad sector would.
+fn wipe_page_of(folder: &Path, table: &str) {
+    let path = folder.join("metrics.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    let root = format!("SELECT rootpage FROM sqlite_schema WHERE name = '{table}'");
+    let root = connection.query_row(&root, [], |row| row.get::<_, u32>(0)).unwrap() as usize;
+    drop(connection);
     let mut bytes = std::fs::read(&path).unwrap();
-    // A page full of chunks: wipe its header, as a bad sector would.
     let page = 16 * 1024;
-    let chunks = rusqlite::Connection::open(&path).unwrap();
-    let of_chunks = |number: usize| bytes[number * page] == 13 && bytes[number * page + 4] < 50;
-    let leaf = (2..bytes.len() / page).filter(|&n| of_chunks(n)).last().unwrap();
-    drop(chunks);
-    bytes[leaf * page..leaf * page + 64].fill(0xaa);
+    let at = (root - 1) * page;
+    // The second child of the root: neither the first nor the last page of the table.
+    assert_eq!(bytes[at], 5, "{table} has one page only");
+    let cell = usize::from(u16::from_be_bytes([bytes[at + 14], bytes[at + 15]]));
+    let child = u32::from_be_bytes(bytes[at + cell..at + cell + 4].try_into().unwrap()) as usize;
+    let at = (child - 1) * page;
+    bytes[at..at + 64].fill(0xaa);
     std::fs::write(&path, &bytes).unwrap();
-    let store = Tsdb::open(options(folder.path())).unwrap();
-    let found = everything(&store);
-    assert!(found.len() < 200 && found.len() > 150, "{}", found.len());
-    assert!(store.stats().unwrap().damaged_rows > 0);
-    store.append(batch("a", &[(up("new"), &[(MIDNIGHT + 2 * HOUR, 1.0)])]), MIDNIGHT + 2 * HOUR).unwrap();
+}
+
+fn many_hosts(folder: &Path) {
+    let store = open(folder);
+    let noise = |t: i64| (t, f64::from_bits((t as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 2));
+    let run: Vec<_> = (MIDNIGHT..MIDNIGHT + HOUR).step_by(15_000).map(noise).collect();
+    let padding = "p".repeat(150);
+    let hosts =
+        (0..500).map(|h| labels(&[("__name__", "up"), ("host", &format!("{h:03}")), ("padding", &padding)]));
+    let hosts: Vec<_> = hosts.collect();
+    let series: Vec<_> = hosts.iter().map(|l| (l.clone(), &run[..])).collect();
+    store.append(batch("a", &series), MIDNIGHT + HOUR).unwrap();
+    store.maintain(MIDNIGHT + 2 * HOUR).unwrap();
+    for second in 0..300 {
+        let now = MIDNIGHT + 2 * HOUR + second * 1000;
+        let series: Vec<_> = hosts[..40].iter().map(|l| (l.clone(), [(now, 1.0 / second as f64)])).collect();
+        let series: Vec<_> = series.iter().map(|(l, s)| (l.clone(), &s[..])).collect();
+        store.append(batch("a", &series), now).unwrap();
+    }
+}
+
+#[test]
+fn a_damaged_page_costs_its_rows_and_the_store_goes_on() {
+    for (table, least_series, least_samples) in
+        [("chunk", 450, 450 * 240), ("series", 350, 350 * 240), ("log", 500, 200 * 40)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        many_hosts(folder.path());
+        wipe_page_of(folder.path(), table);
+        let store = Tsdb::open(options(folder.path())).unwrap();
+        let found = everything(&store);
+        let count: usize = found.iter().map(|s| s.values.len()).sum();
+        assert!(count < 500 * 240 + 300 * 40, "{table}: nothing was lost");
+        assert!(
+            found.len() >= least_series && count >= least_samples,
+            "{table}: {} series, {count} samples",
+            found.len()
+        );
+        assert!(store.stats().unwrap().damaged_rows > 0, "{table}");
+        let now = MIDNIGHT + 3 * HOUR;
+        store.append(batch("a", &[(up("new"), &[(now, 1.0)])]), now).unwrap();
+        let new = store.select(&[equal("host", "new")], 0, i64::MAX, ALL).unwrap();
+        assert_eq!(samples(&new[0]), bits(&[(now, 1.0)]), "{table}");
+    }
+}
+
+#[test]
+fn a_failed_commit_answers_with_its_cause_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let good = [(up("a"), &[(MIDNIGHT, 1.0)][..])];
+    store.append(batch("a", &good), MIDNIGHT).unwrap();
+    // A trigger stands for a full disk: it fails the transaction in the middle.
+    tamper_with(
+        folder.path(),
+        "CREATE TRIGGER full BEFORE INSERT ON log BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+    );
+    let new = [(up("a"), &[(MIDNIGHT + 1, 2.0)][..]), (up("b"), &[(MIDNIGHT, 1.0)][..])];
+    let error = store.append(batch("a", &new), MIDNIGHT).unwrap_err();
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("disk full"), "{error:?}");
+    assert_eq!(everything(&store).len(), 1);
+    let stats = store.stats().unwrap();
+    assert_eq!((stats.series, stats.active_series, stats.head_samples, stats.queued_samples), (1, 1, 1, 0));
+    tamper_with(
+        folder.path(),
+        "DROP TRIGGER full; CREATE TRIGGER full BEFORE INSERT ON chunk BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+    );
+    store.append(batch("a", &new), MIDNIGHT).unwrap();
+    assert!(store.maintain(MIDNIGHT + 2 * HOUR).is_err());
+    assert_eq!(samples(&everything(&store)[0]), bits(&[(MIDNIGHT, 1.0), (MIDNIGHT + 1, 2.0)]));
+    tamper_with(folder.path(), "DROP TRIGGER full");
+    assert_eq!(store.maintain(MIDNIGHT + 2 * HOUR).unwrap().closed_buckets, 1);
+    assert_eq!(samples(&everything(&store)[0]), bits(&[(MIDNIGHT, 1.0), (MIDNIGHT + 1, 2.0)]));
+    assert_eq!(store.stats().unwrap().head_samples, 0);
 }

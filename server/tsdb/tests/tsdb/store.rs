@@ -1,8 +1,6 @@
 //! What a store promises: durable, each sample once, bounded, tolerant of damage.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use siaga_tsdb::{AppendError, MatchOp, Matcher, OpenError, SelectError, Synchronous, Tsdb};
 use std::time::Duration;
 

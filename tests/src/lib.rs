@@ -1,1 +1,4 @@
-//! Test harness.
+//! End-to-end tests with real processes: the harness that they share, and the programs `siaga-lab` (the service that
+//! drills exercise) and `siaga-sim` (a simulated office, also used for load tests).
+
+pub mod harness;

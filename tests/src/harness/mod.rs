@@ -1,0 +1,15 @@
+//! Starts real servers and agents on free ports with data in temporary folders, asks them over HTTP, and ends them.
+//!
+//! Invariant: whatever a test starts is gone when its handle is dropped.
+
+mod agent;
+mod api;
+mod programs;
+mod server;
+mod wait;
+
+pub use agent::Agent;
+pub use api::{Api, series};
+pub use programs::program;
+pub use server::Server;
+pub use wait::{free_port, wait_for};

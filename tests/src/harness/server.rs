@@ -1,0 +1,168 @@
+//! A real server process.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use tempfile::TempDir;
+
+use super::{Api, free_port, program};
+
+/// A server with data in a temporary folder.
+#[derive(Debug)]
+pub struct Server {
+    /// Its API with the first user's token.
+    pub api: Api,
+    folder: TempDir,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// Starts a server with defaults and this further configuration (TOML). Sections `http` and `storage` are set.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn start(further: &str) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let port = free_port();
+        let data = folder.path().join("data");
+        let config = format!(
+            "[http]\nlisten = \"127.0.0.1:{port}\"\n[storage]\ndata_dir = \"{}\"\n{further}\n",
+            data.display()
+        );
+        std::fs::write(folder.path().join("server.toml"), config)?;
+        let mut server = Self { api: Api::new(&format!("http://127.0.0.1:{port}"), ""), folder, child: None };
+        server.launch().await?;
+        let first = std::fs::read(data.join("first-run.json"))?;
+        let first: serde_json::Value = serde_json::from_slice(&first)?;
+        let token = first["api_token"].as_str().context("first-run.json has no api_token")?;
+        server.api = server.api.with_token(token);
+        Ok(server)
+    }
+
+    /// Its data folder.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Its configuration file.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.folder.path().join("server.toml")
+    }
+
+    /// Its log.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn log(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(self.folder.path().join("server.log"))?)
+    }
+
+    /// Starts the process (again) and waits until it is ready.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub async fn launch(&mut self) -> anyhow::Result<()> {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("server.log"))?;
+        let mut child = Command::new(program("siaga-server"))
+            .arg("serve")
+            .arg("--config")
+            .arg(self.config_file())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()?;
+        let http = reqwest::Client::new();
+        let url = format!("{}/readyz", self.api.url);
+        let end = Instant::now() + Duration::from_secs(60);
+        loop {
+            if let Some(status) = child.try_wait()? {
+                bail!("the server ended with {status}: {}", self.log()?);
+            }
+            if http.get(&url).send().await.is_ok_and(|response| response.status().is_success()) {
+                break;
+            }
+            ensure!(Instant::now() < end, "the server did not become ready: {}", self.log()?);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// Kills the process with SIGKILL: no chance to write anything.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        let mut child = self.child.take().context("the server does not run")?;
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
+    /// Ends the process with SIGTERM and gives its status.
+    ///
+    /// # Errors
+    /// If it does not run or does not end.
+    pub async fn stop(&mut self) -> anyhow::Result<ExitStatus> {
+        let child = self.child.take().context("the server does not run")?;
+        terminate(child).await
+    }
+
+    /// Runs a subcommand with the server's configuration; gives standard output.
+    ///
+    /// # Errors
+    /// If it fails; standard error is in the error.
+    pub fn command(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        run(Command::new(program("siaga-server")).args(arguments).arg("--config").arg(self.config_file()))
+    }
+
+    /// A folder for what belongs to this server's test.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.child.is_some() && self.kill().is_err() {
+            // It is gone already.
+        }
+        if std::thread::panicking() {
+            let log = self.log().unwrap_or_default();
+            let tail: Vec<&str> = log.lines().rev().take(30).collect();
+            for line in tail.iter().rev() {
+                eprintln!("server: {line}");
+            }
+        }
+    }
+}
+
+/// Sends SIGTERM and waits.
+pub(super) async fn terminate(mut child: Child) -> anyhow::Result<ExitStatus> {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").arg("-TERM").arg(&pid).status()?;
+    if !sent.success() {
+        bail!("cannot send SIGTERM to {pid}");
+    }
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        ensure!(Instant::now() < end, "process {pid} did not end after SIGTERM");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Runs a command to its end; gives standard output.
+pub(super) fn run(command: &mut Command) -> anyhow::Result<String> {
+    let output = command.output()?;
+    if !output.status.success() {
+        bail!("{command:?} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

@@ -1,0 +1,4 @@
+//! End-to-end tests: real servers, real agents, real filesystems, a real browser.
+
+
+mod samples;

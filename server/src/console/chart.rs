@@ -1,10 +1,15 @@
 //! Charts of time series as SVG that the style sheet colours, with the figures as a table for those who do not see it.
-//! Pure: points in, markup out.
+//! Pure: points in, markup out. `draw` places, `scale` finds round values and times, `thin` leaves out what no screen
+//! can show.
 
-use askama::Template;
+mod draw;
+mod scale;
+mod thin;
 
 use super::Page;
 use crate::time::Millis;
+
+pub use draw::sparkline;
 
 /// Unit of the vertical axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +31,7 @@ pub enum LineStyle {
     Main,
     /// A further series.
     Second,
-    /// A forecast.
+    /// A forecast; has the colour of the line before it.
     Dashed,
 }
 
@@ -39,6 +44,14 @@ pub struct Line {
     pub points: Vec<(Millis, f64)>,
     /// How it is drawn.
     pub style: LineStyle,
+}
+
+impl Line {
+    /// A line of the points of a range query, broken where steps are missing.
+    #[must_use]
+    pub fn of_steps(label: String, points: &[(Millis, f64)], step_ms: Millis, style: LineStyle) -> Self {
+        Self { label, points: thin::with_gaps(points, step_ms), style }
+    }
 }
 
 /// An area between two values, for example a forecast's interval.
@@ -79,14 +92,15 @@ pub struct Chart {
 }
 
 impl Chart {
+    /// A chart of lines alone.
+    #[must_use]
+    pub fn of_lines(title: String, unit: Unit, lines: Vec<Line>) -> Self {
+        Self { title, unit, lines, bands: Vec::new(), thresholds: Vec::new(), marks: Vec::new() }
+    }
+
     /// The chart as markup (safe: everything in it went through the template engine).
     #[must_use]
     pub fn render(&self, page: &Page) -> String {
-        let _ = page;
-        String::new()
+        draw::chart(self, page)
     }
 }
-
-#[derive(Template)]
-#[template(path = "components/empty.html")]
-struct Empty;

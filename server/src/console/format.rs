@@ -47,14 +47,45 @@ impl Page {
     /// A size in bytes with a binary unit.
     #[must_use]
     pub fn bytes(&self, value: f64) -> String {
-        const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-        let mut scaled = value;
-        let mut unit = 0;
-        while scaled.abs() >= 1024.0 && unit + 1 < UNITS.len() {
-            scaled /= 1024.0;
-            unit += 1;
-        }
-        format!("{} {}", self.number(scaled, usize::from(unit > 0)), UNITS[unit])
+        let (scaled, unit) = scale_bytes(value);
+        format!("{} {unit}", self.number(scaled, usize::from(unit != "B")))
+    }
+
+    /// A size in bytes with a binary unit, with a decimal only where one is needed.
+    #[must_use]
+    pub fn bytes_round(&self, value: f64) -> String {
+        let (scaled, unit) = scale_bytes(value);
+        format!("{} {unit}", self.number(scaled, usize::from(scaled.fract() != 0.0)))
+    }
+
+    /// Hour and minute: `14.00`.
+    #[must_use]
+    pub fn clock(&self, at_ms: Millis) -> String {
+        let Ok(at) = Timestamp::from_millisecond(at_ms) else { return "–".to_owned() };
+        let at = at.to_zoned(self.zone().clone());
+        let point = if self.language() == Language::Indonesian { '.' } else { ':' };
+        format!("{:02}{point}{:02}", at.hour(), at.minute())
+    }
+
+    /// Day and short month: `24 Nov`.
+    #[must_use]
+    pub fn day_short(&self, at_ms: Millis) -> String {
+        let Ok(at) = Timestamp::from_millisecond(at_ms) else { return "–".to_owned() };
+        let at = at.to_zoned(self.zone().clone());
+        format!("{} {}", at.day(), self.month_name_short(at.month()))
+    }
+
+    /// Short month and year: `Nov 2026`.
+    #[must_use]
+    pub fn month_short(&self, at_ms: Millis) -> String {
+        let Ok(at) = Timestamp::from_millisecond(at_ms) else { return "–".to_owned() };
+        let at = at.to_zoned(self.zone().clone());
+        format!("{} {}", self.month_name_short(at.month()), at.year())
+    }
+
+    /// Months of both languages are told apart by three letters.
+    fn month_name_short(&self, month: i8) -> String {
+        self.t(&format!("month.{month}")).chars().take(3).collect()
     }
 
     /// Date and time with zone: `24 November 2026 pukul 14.00 WIB`.
@@ -111,6 +142,18 @@ impl Page {
     }
 }
 
+/// A size and its largest binary unit that is not below one.
+fn scale_bytes(value: f64) -> (f64, &'static str) {
+    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut scaled = value;
+    let mut unit = 0;
+    while scaled.abs() >= 1024.0 && unit + 1 < UNITS.len() {
+        scaled /= 1024.0;
+        unit += 1;
+    }
+    (scaled, UNITS[unit])
+}
+
 /// WIB, WITA and WIT by their offset; other zones by their own abbreviation.
 fn zone_name(at: &jiff::Zoned) -> String {
     let named = at.time_zone().iana_name().unwrap_or("");
@@ -141,6 +184,7 @@ mod tests {
         assert_eq!(id.bytes(1_536.0), "1,5 KiB");
         assert_eq!(en.bytes(999.0), "999 B");
         assert_eq!(id.percent(98.54), "98,5%");
+        assert_eq!(id.bytes_round(2_147_483_648.0), "2 GiB");
     }
 
     #[test]
@@ -148,6 +192,9 @@ mod tests {
         let at = 1_795_503_600_000; // 2026-11-24 07:00 UTC
         assert_eq!(page(Language::Indonesian).datetime(at), "24 November 2026 pukul 14.00 WIB");
         assert_eq!(page(Language::English).datetime(at), "24 November 2026 14:00 WIB");
+        assert_eq!(page(Language::Indonesian).clock(at), "14.00");
+        assert_eq!(page(Language::English).day_short(at), "24 Nov");
+        assert_eq!(page(Language::Indonesian).month_short(at), "Nov 2026");
         assert_eq!(page(Language::Indonesian).duration(125_000), "2 menit");
     }
 }

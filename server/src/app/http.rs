@@ -14,6 +14,7 @@ pub fn routes() -> Routes {
     Routes::new()
         .get("/healthz", Access::Public, "the process answers", healthz)
         .get("/readyz", Access::Public, "the process can store and answer", readyz)
+        .get("/metrics", Right::ViewServers, "the server's own metrics in Prometheus' text format", metrics)
         .get("/api/v1/tasks", Right::ViewServers, "state of the background tasks", tasks)
 }
 
@@ -27,6 +28,10 @@ async fn readyz(State(app): State<App>) -> Result<Json<Value>, ApiError> {
     }
     app.records.run(|db| crate::records::hosts::count(db)).await?;
     Ok(Json(json!({ "status": "ready", "version": env!("CARGO_PKG_VERSION") })))
+}
+
+async fn metrics(State(app): State<App>) -> Result<String, ApiError> {
+    Ok(app.own_metrics.text(&app).await?)
 }
 
 async fn tasks(State(app): State<App>) -> Json<Value> {

@@ -1,6 +1,7 @@
 //! Builds the parts, holds what they share, and stops them in order.
 
 pub mod http;
+mod own_metrics;
 mod run;
 mod tasks;
 
@@ -12,9 +13,11 @@ use tokio::sync::watch;
 
 use crate::config::LiveConfig;
 use crate::fleet::Presence;
+use crate::metrics::Metrics;
 use crate::records::Records;
 use crate::time::Millis;
 
+pub use own_metrics::OwnMetrics;
 pub use run::run;
 pub(crate) use tasks::every;
 pub use tasks::{TaskStatus, Tasks};
@@ -30,6 +33,8 @@ pub struct Parts {
     pub config: LiveConfig,
     /// Rows.
     pub records: Records,
+    /// Time series and PromQL.
+    pub metrics: Metrics,
     /// Last signs of life of agents.
     pub presence: Presence,
     /// Signs orders.
@@ -40,6 +45,8 @@ pub struct Parts {
     pub answer_news: watch::Sender<u64>,
     /// State of background tasks.
     pub tasks: Tasks,
+    /// What the server tells of itself.
+    pub own_metrics: OwnMetrics,
     /// When this process started to serve.
     pub started_at_ms: Millis,
     /// Becomes true when the process is to end.

@@ -7,10 +7,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{App, Parts, Tasks};
+use super::{App, OwnMetrics, Parts, Tasks};
 use crate::access::{FIRST_RUN_FILE, ensure_first_user};
 use crate::config::{Config, LiveConfig, watch as watch_config};
 use crate::fleet::{Presence, load_order_key};
+use crate::metrics::Metrics;
 use crate::records::Records;
 use crate::time::now_ms;
 
@@ -65,16 +66,19 @@ async fn open(config: Config, stopping: watch::Receiver<bool>) -> anyhow::Result
             let file = data_dir.join(FIRST_RUN_FILE);
             tracing::info!(user = first.user, file = %file.display(), "first start: the password is in the file");
         }
+        let config = LiveConfig::new(config);
         anyhow::Ok(App::new(Parts {
             records,
+            metrics: Metrics::open(&config)?,
             presence: Presence::default(),
             order_key: load_order_key(&data_dir)?,
             order_news: watch::Sender::new(0),
             answer_news: watch::Sender::new(0),
             tasks: Tasks::default(),
+            own_metrics: OwnMetrics::new()?,
             started_at_ms: now_ms(),
             stopping,
-            config: LiveConfig::new(config),
+            config,
         }))
     });
     app.await?

@@ -1,6 +1,8 @@
 //! The command line: one subcommand a role of the program.
 
+mod backup;
 mod client;
+mod import;
 mod users;
 
 use std::path::PathBuf;
@@ -52,6 +54,12 @@ enum Command {
     EnrolToken(ConfigFile),
     /// Add, list and change users.
     User(users::UserArgs),
+    /// Copy everything that the server keeps to a new folder; the server may run meanwhile.
+    Backup(backup::BackupArgs),
+    /// Bring a backup into an empty data folder.
+    Restore(backup::RestoreArgs),
+    /// Bring history into a running server.
+    Import(import::ImportArgs),
 }
 
 /// Runs the program.
@@ -87,6 +95,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Ok(())
         }
         Command::User(args) => users::run(args),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => backup::restore(&args),
+        Command::Import(args) => import::run(args, &runtime()?),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Finds out who is asking, once per request, and guards each route with the access that it names.
 
-use axum::extract::{Request, State};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -9,6 +11,19 @@ use super::{Access, ApiError, Kind};
 use crate::access::{AuthError, Principal, authenticate};
 use crate::app::App;
 use crate::time::now_ms;
+
+/// Counts each request under its route's pattern.
+pub(super) async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "none".to_owned(), |p| p.as_str().to_owned());
+    let started = Instant::now();
+    let response = next.run(request).await;
+    app.own_metrics.note_request(method.as_str(), &route, response.status().as_u16(), started.elapsed());
+    response
+}
 
 /// Puts the [`Principal`] into the request, if somebody says who is asking.
 pub(super) async fn identify(State(app): State<App>, mut request: Request, next: Next) -> Response {

@@ -60,6 +60,7 @@ pub(super) fn layers(router: Router<App>, app: &App) -> Router<App> {
     router
         .layer(axum::middleware::from_fn_with_state(app.clone(), auth::identify))
         .layer(CatchPanicLayer::new())
+        .layer(axum::middleware::from_fn_with_state(app.clone(), auth::count))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,
             config.http.request_timeout + LONG_POLL_MARGIN,

@@ -1,9 +1,124 @@
-//! HTTP of this part.
+//! HTTP of what comes in: remote write from agents and others, history from imports.
 
-use crate::http::Routes;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use siaga_protocol::paths;
+use siaga_protocol::remote_write::{self, WriteRequest};
 
-/// Routes of this part.
+use super::convert::{self, ConvertError};
+use crate::access::{Principal, Right};
+use crate::app::App;
+use crate::http::{Access, ApiError, Caller, Routes};
+use crate::metrics::AppendError;
+use crate::time::now_ms;
+
+/// Path to which `siaga-server import` sends history; the body is that of remote write.
+pub const HISTORY: &str = "/api/v1/import/write";
+
+/// Routes of what comes in.
 #[must_use]
 pub fn routes() -> Routes {
     Routes::new()
+        .post(paths::REMOTE_WRITE, Access::AgentOr(Right::WriteSamples), "Prometheus remote write 1.0", write)
+        .post(
+            HISTORY,
+            Right::ImportHistory,
+            "remote write of history, of any age within the retention",
+            write_history,
+        )
+}
+
+impl From<ConvertError> for ApiError {
+    fn from(error: ConvertError) -> Self {
+        let status = match error {
+            ConvertError::Labels { .. } => StatusCode::BAD_REQUEST,
+            ConvertError::ForeignInstance { .. } => StatusCode::FORBIDDEN,
+        };
+        Self::new(status, format!("{:#}", anyhow::Error::from(error))).at("timeseries")
+    }
+}
+
+impl From<AppendError> for ApiError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Busy => Self::busy("the write queue is full", 2),
+            AppendError::Closed => Self::busy("the server is about to end", 5),
+            AppendError::Storage(_) => {
+                tracing::error!(
+                    error = format!("{:#}", anyhow::Error::from(error)),
+                    "samples could not be stored"
+                );
+                Self::busy("samples cannot be stored now, see the server's log", 30)
+            }
+            AppendError::TooManySeries { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+            }
+            _ => Self::bad_request(format!("{:#}", anyhow::Error::from(error))).at("timeseries"),
+        }
+    }
+}
+
+/// The request in a body. The headers are checked as the specification of remote write demands.
+fn decode(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<WriteRequest, ApiError> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let content_type = text(header::CONTENT_TYPE);
+    if content_type.contains("proto=io.prometheus.write.v2") {
+        return Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "remote write 2.0 is not spoken here, send prometheus.WriteRequest",
+        )
+        .at("Content-Type"));
+    }
+    let encoding = text(header::CONTENT_ENCODING);
+    if !encoding.is_empty() && encoding != "snappy" {
+        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("{encoding} is not snappy"))
+            .at("Content-Encoding"));
+    }
+    let limit = app.config.current().http.max_unpacked_bytes;
+    remote_write::decode(body, limit).map_err(|error| {
+        let status = match error {
+            remote_write::DecodeError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        ApiError::new(status, format!("{:#}", anyhow::Error::from(error))).at("body")
+    })
+}
+
+async fn write(
+    State(app): State<App>,
+    Caller(principal): Caller,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<StatusCode, ApiError> {
+    let mut request = decode(&app, &headers, &body)?;
+    for (family, info) in convert::metadata(&mut request) {
+        app.metrics.catalogue.note(family, info);
+    }
+    let (source, instance) = match &principal {
+        Principal::Agent(host) => {
+            app.presence.note(&host.id, now_ms());
+            (host.instance.clone(), Some(host.instance.as_str()))
+        }
+        Principal::User(user) => (format!("user:{}", user.username), None),
+    };
+    let series = convert::series(request, instance)?;
+    if !series.is_empty() {
+        app.metrics.append(source, series).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn write_history(
+    State(app): State<App>,
+    Caller(principal): Caller,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<StatusCode, ApiError> {
+    let request = decode(&app, &headers, &body)?;
+    let series = convert::series(request, None)?;
+    if !series.is_empty() {
+        app.metrics.append_history(format!("import:{}", principal.actor()), series).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -1,1 +1,319 @@
-//! The store of time series and the evaluator of PromQL, tied together.
+//! The store of time series and the evaluator of PromQL, tied together in one place. Everybody else asks here, so
+//! that another engine can stand behind it later.
+//!
+//! Invariants: blocking work never runs on the async threads; at most `query.max_concurrent` queries run at once.
+
+mod catalogue;
+mod storage;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use siaga_promql::{Answer, Engine, EngineOptions, Query};
+use siaga_protocol::metric_names::JOB;
+use siaga_tsdb::{Batch, Labels, Limits, MatchOp, Matcher, Options, SeriesSamples, Synchronous, Tsdb};
+use tokio::sync::Semaphore;
+
+use crate::config::{self, LiveConfig};
+use crate::time::{Millis, millis, now_ms};
+
+pub use catalogue::{Catalogue, MetricInfo};
+pub use siaga_promql::QueryError;
+pub use siaga_tsdb::{AppendError, Appended, MaintainReport, SelectError, Stats};
+
+/// File of the store in the data folder.
+const FILE: &str = "metrics/series.db";
+
+/// Name under which the server's own series are counted.
+const OWN_SOURCE: &str = "siaga-server";
+
+/// A sample of the server's own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnSample {
+    /// Labels with `__name__`.
+    pub labels: Vec<(String, String)>,
+    /// Time.
+    pub timestamp_ms: Millis,
+    /// Value.
+    pub value: f64,
+}
+
+impl OwnSample {
+    /// A sample with the label `job="siaga"`.
+    #[must_use]
+    pub fn new(name: &str, labels: &[(&str, &str)], timestamp_ms: Millis, value: f64) -> Self {
+        let mut pairs = vec![("__name__".to_owned(), name.to_owned()), ("job".to_owned(), JOB.to_owned())];
+        pairs.extend(labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        Self { labels: pairs, timestamp_ms, value }
+    }
+}
+
+/// Store and evaluator. Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    store: Tsdb,
+    config: LiveConfig,
+    permits: Arc<Semaphore>,
+    /// Types and help of metrics.
+    pub catalogue: Catalogue,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Metrics {
+    /// Opens the store. Blocks.
+    ///
+    /// # Errors
+    /// If another process holds the store, or it cannot be read.
+    pub fn open(config: &LiveConfig) -> anyhow::Result<Self> {
+        let current = config.current();
+        let store = Tsdb::open(store_options(&current)).context("cannot open the store of time series")?;
+        Ok(Self {
+            store,
+            config: config.clone(),
+            permits: Arc::new(Semaphore::new(current.query.max_concurrent.max(1))),
+            catalogue: Catalogue::default(),
+        })
+    }
+
+    /// Stores samples of `source`, all or none; durable when it returns.
+    ///
+    /// # Errors
+    /// What is wrong with them, or with the store.
+    pub async fn append(&self, source: String, series: Vec<SeriesSamples>) -> Result<Appended, AppendError> {
+        let store = self.store.clone();
+        spawn(move || store.append(Batch { source: &source, series }, now_ms()))
+            .await
+            .unwrap_or(Err(AppendError::Closed))
+    }
+
+    /// As [`Metrics::append`], for history of any age within the retention.
+    ///
+    /// # Errors
+    /// As [`Metrics::append`].
+    pub async fn append_history(
+        &self,
+        source: String,
+        series: Vec<SeriesSamples>,
+    ) -> Result<Appended, AppendError> {
+        let store = self.store.clone();
+        spawn(move || store.append_history(Batch { source: &source, series }, now_ms()))
+            .await
+            .unwrap_or(Err(AppendError::Closed))
+    }
+
+    /// Stores samples of the server's own.
+    ///
+    /// # Errors
+    /// As [`Metrics::append`].
+    pub async fn append_own(&self, samples: Vec<OwnSample>) -> Result<(), AppendError> {
+        let mut series = Vec::with_capacity(samples.len());
+        for sample in samples {
+            let labels = Labels::from_pairs(sample.labels).map_err(|source| AppendError::BadLabels {
+                labels: Labels::empty(),
+                source: source.into(),
+            })?;
+            series.push(SeriesSamples { labels, samples: vec![(sample.timestamp_ms, sample.value)] });
+        }
+        if series.is_empty() {
+            return Ok(());
+        }
+        self.append(OWN_SOURCE.to_owned(), series).await.map(drop)
+    }
+
+    /// Evaluates a query at one time.
+    ///
+    /// # Errors
+    /// What is wrong with the query, or which bound it met.
+    pub async fn instant(&self, query: &str, at_ms: Millis) -> Result<Answer, QueryError> {
+        self.evaluate(query.to_owned(), move |engine, store, query| engine.instant(store, query, at_ms)).await
+    }
+
+    /// Evaluates a query at each step of a range.
+    ///
+    /// # Errors
+    /// What is wrong with the query, or which bound it met.
+    pub async fn range(
+        &self,
+        query: &str,
+        start_ms: Millis,
+        end_ms: Millis,
+        step_ms: Millis,
+    ) -> Result<Answer, QueryError> {
+        self.evaluate(query.to_owned(), move |engine, store, query| {
+            engine.range(store, query, start_ms, end_ms, step_ms)
+        })
+        .await
+    }
+
+    async fn evaluate(
+        &self,
+        text: String,
+        work: impl FnOnce(&Engine, &storage::StoreView, &Query) -> Result<Answer, QueryError> + Send + 'static,
+    ) -> Result<Answer, QueryError> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let view = storage::StoreView::new(self.store.clone());
+        let engine = Engine::new(engine_options(&self.config.current().query));
+        spawn(move || {
+            let _permit = permit;
+            let query = engine.parse(&text)?;
+            work(&engine, &view, &query)
+        })
+        .await
+        .unwrap_or_else(|| Err(QueryError::Internal("the evaluation was interrupted".to_owned(), None)))
+    }
+
+    /// Label sets of the series that satisfy any of `selectors` and have samples in the range.
+    pub async fn series(
+        &self,
+        selectors: Vec<Vec<Matcher>>,
+        from_ms: Millis,
+        to_ms: Millis,
+        limit: usize,
+    ) -> Vec<Labels> {
+        self.find(selectors, move |store, matchers| store.series(matchers, from_ms, to_ms, limit), limit)
+            .await
+    }
+
+    /// Names of labels of such series.
+    pub async fn label_names(
+        &self,
+        selectors: Vec<Vec<Matcher>>,
+        from_ms: Millis,
+        to_ms: Millis,
+        limit: usize,
+    ) -> Vec<Arc<str>> {
+        self.find(selectors, move |store, matchers| store.label_names(matchers, from_ms, to_ms, limit), limit)
+            .await
+    }
+
+    /// Values of a label of such series.
+    pub async fn label_values(
+        &self,
+        name: String,
+        selectors: Vec<Vec<Matcher>>,
+        from_ms: Millis,
+        to_ms: Millis,
+        limit: usize,
+    ) -> Vec<Arc<str>> {
+        self.find(
+            selectors,
+            move |store, matchers| store.label_values(&name, matchers, from_ms, to_ms, limit),
+            limit,
+        )
+        .await
+    }
+
+    async fn find<T: Ord + Send + 'static>(
+        &self,
+        selectors: Vec<Vec<Matcher>>,
+        ask: impl Fn(&Tsdb, &[Matcher]) -> Vec<T> + Send + 'static,
+        limit: usize,
+    ) -> Vec<T> {
+        let store = self.store.clone();
+        spawn(move || match selectors.as_slice() {
+            [] => ask(&store, &[]),
+            [one] => ask(&store, one),
+            many => {
+                let mut found: Vec<T> = many.iter().flat_map(|matchers| ask(&store, matchers)).collect();
+                found.sort();
+                found.dedup();
+                found.truncate(limit);
+                found
+            }
+        })
+        .await
+        .unwrap_or_default()
+    }
+
+    /// Sizes and counts of the store.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn stats(&self) -> anyhow::Result<Stats> {
+        let store = self.store.clone();
+        Ok(spawn(move || store.stats()).await.context("reading was interrupted")??)
+    }
+
+    /// Does the store's upkeep that is due.
+    ///
+    /// # Errors
+    /// If the store cannot be read or written.
+    pub async fn maintain(&self) -> anyhow::Result<()> {
+        let store = self.store.clone();
+        spawn(move || {
+            // One call does a bounded amount; the rest comes at the next interval at the latest.
+            for _ in 0..64 {
+                if !store.maintain(now_ms())?.more {
+                    break;
+                }
+            }
+            anyhow::Ok(())
+        })
+        .await
+        .context("upkeep was interrupted")?
+    }
+}
+
+async fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
+}
+
+fn store_options(config: &config::Config) -> Options {
+    let metrics = &config.metrics;
+    let mut options = Options::new(config.storage.data_dir.join(FILE));
+    options.retention = metrics.retention;
+    options.max_bytes = (metrics.max_bytes > 0).then_some(metrics.max_bytes);
+    options.max_series = metrics.max_series;
+    options.max_series_per_source = metrics.max_series_per_agent;
+    options.max_future = metrics.max_future;
+    options.out_of_order_window = metrics.out_of_order_window;
+    options.synchronous = if metrics.fsync { Synchronous::Full } else { Synchronous::Normal };
+    options
+}
+
+fn engine_options(query: &config::Query) -> EngineOptions {
+    EngineOptions {
+        lookback: query.lookback,
+        timeout: query.timeout,
+        max_samples: query.max_samples,
+        max_series: query.max_series,
+        max_points_per_series: query.max_points,
+        ..EngineOptions::default()
+    }
+}
+
+/// Matchers of the store from a selector's text such as `up{job="x"}`.
+///
+/// # Errors
+/// If the text is no selector.
+pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
+    let expression = promql_parser::parser::parse(text).map_err(QueryError::BadData)?;
+    let promql_parser::parser::Expr::VectorSelector(selector) = expression else {
+        return Err(QueryError::BadData(format!("{text:?} is not a series selector")));
+    };
+    storage::selector_matchers(&selector).map_err(QueryError::BadData)
+}
+
+/// A matcher for equality, for callers that build selectors themselves.
+///
+/// # Errors
+/// If the store refuses it.
+pub fn equals(name: &str, value: &str) -> Result<Matcher, QueryError> {
+    Matcher::new(name, MatchOp::Equal, value).map_err(|error| QueryError::BadData(error.to_string()))
+}
+
+/// Bounds of one read of the store.
+fn limits(max_series: usize, max_samples: usize) -> Limits {
+    Limits { max_series, max_samples }
+}
+
+/// The configured lookback in milliseconds.
+#[must_use]
+pub fn lookback_ms(config: &config::Config) -> Millis {
+    millis(config.query.lookback)
+}

@@ -1,10 +1,18 @@
-//! The Prometheus HTTP API for Grafana and for anyone else.
+//! The Prometheus HTTP API for Grafana and for anyone else: parameters, forms of answers, errors.
+//!
+//! Invariant: errors bear `errorType` and the status that Prometheus gives them, also those of parameters.
 
+mod answer;
+mod error;
 pub mod http;
+mod params;
 
 use tokio::task::JoinSet;
 
 use crate::app::App;
 
-/// Starts the background tasks of this part.
+pub use error::PrometheusError;
+pub use params::Form;
+
+/// Starts the background tasks of this part: there are none.
 pub(crate) fn start_tasks(_set: &mut JoinSet<()>, _app: &App) {}

@@ -1,0 +1,98 @@
+//! Reads OpenMetrics text, one line at a time.
+
+use std::io::{BufRead, Read as _};
+
+use siaga_protocol::exposition::{Line, MAX_LINE_BYTES, TimeUnit, parse_line};
+
+use super::batch::Gatherer;
+use super::{BadLine, Event, ImportError};
+
+pub(super) fn read<E>(
+    mut input: impl BufRead,
+    sink: &mut impl FnMut(Event) -> Result<(), E>,
+) -> Result<(), ImportError<E>> {
+    let mut gatherer = Gatherer::default();
+    let mut buffer = Vec::new();
+    let mut number = 0;
+    loop {
+        number += 1;
+        buffer.clear();
+        let limit = u64::try_from(MAX_LINE_BYTES + 1).unwrap_or(u64::MAX);
+        let count = (&mut input)
+            .take(limit)
+            .read_until(b'\n', &mut buffer)
+            .map_err(|source| ImportError::Read { line: number, source })?;
+        if count == 0 {
+            break;
+        }
+        let whole = buffer.last() == Some(&b'\n');
+        if !whole && count > MAX_LINE_BYTES {
+            input.skip_until(b'\n').map_err(|source| ImportError::Read { line: number, source })?;
+        }
+        match take(&buffer) {
+            Ok(Line::Eof) => break,
+            Ok(Line::Sample(sample)) => match sample.timestamp_ms {
+                Some(at) => {
+                    gatherer.add(&sample.labels, at, sample.value, number, sink).map_err(ImportError::Sink)?
+                }
+                None => bad(number, "the sample has no timestamp".to_owned(), sink)?,
+            },
+            Ok(_) => {}
+            Err(reason) => bad(number, reason, sink)?,
+        }
+    }
+    gatherer.finish(sink).map_err(ImportError::Sink)
+}
+
+fn take(bytes: &[u8]) -> Result<Line, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())?;
+    let text = text.trim_end_matches(['\n', '\r']);
+    parse_line(text, TimeUnit::Seconds).map_err(|error| error.to_string())
+}
+
+fn bad<E>(
+    line: u64,
+    reason: String,
+    sink: &mut impl FnMut(Event) -> Result<(), E>,
+) -> Result<(), ImportError<E>> {
+    sink(Event::Bad(BadLine { line, reason })).map_err(ImportError::Sink)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+
+    fn events(text: &[u8]) -> Vec<Event> {
+        let mut events = Vec::new();
+        read::<Infallible>(text, &mut |event| {
+            events.push(event);
+            Ok(())
+        })
+        .unwrap();
+        events
+    }
+
+    #[test]
+    fn a_broken_line_is_reported_with_its_number_and_the_rest_is_kept() {
+        let text = b"# TYPE a gauge\na{b=\"1\"} 1 10\na{b=\"1\" 2 20\na{b=\"1\"} 3 30\na 5\n\xff 1 1\n# EOF\na 9 90\n";
+        let events = events(text);
+        let lines: Vec<u64> = events
+            .iter()
+            .filter_map(|e| if let Event::Bad(bad) = e { Some(bad.line) } else { None })
+            .collect();
+        assert_eq!(lines, [3, 5, 6]);
+        let Some(Event::Batch(batch)) = events.last() else { panic!("{events:?}") };
+        assert_eq!(batch.items[0].samples, [(10_000, 1.0, 2), (30_000, 3.0, 4)]);
+        assert_eq!(batch.samples(), 2);
+    }
+
+    #[test]
+    fn a_line_without_end_costs_itself_only() {
+        let mut text = vec![b'a'; 3 * MAX_LINE_BYTES];
+        text.extend_from_slice(b"\nb 1 1\n");
+        let events = events(&text);
+        assert!(matches!(&events[0], Event::Bad(bad) if bad.line == 1), "{events:?}");
+        assert!(matches!(&events[1], Event::Batch(batch) if batch.items[0].samples == [(1_000, 1.0, 2)]));
+    }
+}

@@ -1,0 +1,104 @@
+//! The evaluator's view of the store. The only place that knows both.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use promql_parser::label::MatchOp as MatchingOp;
+use promql_parser::parser::VectorSelector;
+use siaga_promql::{Labels, MatchOp, Matcher, SelectBudget, SelectHints, SeriesData, Storage, StorageError};
+use siaga_tsdb::{SelectError, Tsdb};
+
+use super::limits;
+
+/// A store that can be asked by the evaluator.
+pub(super) struct StoreView {
+    store: Tsdb,
+}
+
+impl StoreView {
+    pub(super) fn new(store: Tsdb) -> Self {
+        Self { store }
+    }
+}
+
+impl Storage for StoreView {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        hints: &SelectHints,
+        budget: &SelectBudget,
+    ) -> Result<Vec<SeriesData>, StorageError> {
+        budget.check_time()?;
+        let matchers = to_store_matchers(matchers).map_err(|reason| StorageError::Other(reason.into()))?;
+        let found = self
+            .store
+            .select(&matchers, hints.start_ms, hints.end_ms, limits(budget.max_series, budget.max_samples))
+            .map_err(|error| match error {
+                SelectError::TooManySeries { limit, .. } => StorageError::TooManySeries { limit },
+                SelectError::TooManySamples { limit } => StorageError::TooManySamples { limit },
+                error => StorageError::Other(Box::new(error)),
+            })?;
+        budget.check_time()?;
+        let mut columns = SharedColumns::default();
+        Ok(found
+            .into_iter()
+            .map(|series| SeriesData {
+                labels: Labels::from_shared(Arc::clone(series.labels.shared())),
+                timestamps: columns.shared(&series.timestamps),
+                values: series.values,
+            })
+            .collect())
+    }
+}
+
+/// Series of one collection share their timestamps; each shared column is copied once.
+#[derive(Default)]
+struct SharedColumns {
+    known: HashMap<(*const i64, usize), Arc<Vec<i64>>>,
+}
+
+impl SharedColumns {
+    fn shared(&mut self, column: &Arc<[i64]>) -> Arc<Vec<i64>> {
+        if Arc::strong_count(column) == 1 {
+            return Arc::new(column.to_vec());
+        }
+        let key = (column.as_ptr(), column.len());
+        Arc::clone(self.known.entry(key).or_insert_with(|| Arc::new(column.to_vec())))
+    }
+}
+
+/// The evaluator's matchers as those of the store.
+pub(super) fn to_store_matchers(matchers: &[Matcher]) -> Result<Vec<siaga_tsdb::Matcher>, String> {
+    matchers
+        .iter()
+        .map(|matcher| {
+            let op = match matcher.op {
+                MatchOp::Equal => siaga_tsdb::MatchOp::Equal,
+                MatchOp::NotEqual => siaga_tsdb::MatchOp::NotEqual,
+                MatchOp::Regex => siaga_tsdb::MatchOp::Regex,
+                MatchOp::NotRegex => siaga_tsdb::MatchOp::NotRegex,
+            };
+            siaga_tsdb::Matcher::new(&matcher.name, op, &matcher.value).map_err(|error| error.to_string())
+        })
+        .collect()
+}
+
+/// Matchers of the store from a parsed selector.
+pub(super) fn selector_matchers(selector: &VectorSelector) -> Result<Vec<siaga_tsdb::Matcher>, String> {
+    if !selector.matchers.or_matchers.is_empty() {
+        return Err("`or` between matchers is not PromQL".to_owned());
+    }
+    let name = selector.name.iter().map(|name| ("__name__", siaga_tsdb::MatchOp::Equal, name.as_str()));
+    let labels = selector.matchers.matchers.iter().map(|matcher| {
+        let op = match matcher.op {
+            MatchingOp::Equal => siaga_tsdb::MatchOp::Equal,
+            MatchingOp::NotEqual => siaga_tsdb::MatchOp::NotEqual,
+            MatchingOp::Re(_) => siaga_tsdb::MatchOp::Regex,
+            MatchingOp::NotRe(_) => siaga_tsdb::MatchOp::NotRegex,
+        };
+        (matcher.name.as_str(), op, matcher.value.as_str())
+    });
+    name.chain(labels)
+        .map(|(name, op, value)| siaga_tsdb::Matcher::new(name, op, value).map_err(|error| error.to_string()))
+        .collect()
+}

@@ -70,6 +70,13 @@ impl BucketKey {
         self.start_ms() + self.level().span_ms()
     }
 
+    /// The order in which buckets are read: by day, and in a day its hours before the day's own bucket. Samples go to
+    /// hours until the day is old enough to settle and to the day from then on, so what is in an hour came first, and
+    /// wins.
+    pub(crate) fn reading_order(self) -> (i64, Level, u32) {
+        (self.start_ms() / DAY_MS, self.level(), self.0)
+    }
+
     /// Whether it shares a millisecond with `start_ms..=end_ms`.
     pub(crate) fn overlaps(self, start_ms: i64, end_ms: i64) -> bool {
         self.start_ms() <= end_ms && start_ms < self.end_ms()

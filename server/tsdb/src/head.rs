@@ -203,7 +203,8 @@ impl Head {
         self.frozen.iter().map(|(&k, f)| (k, Arc::clone(f))).collect()
     }
 
-    /// Appends what the head has of a series within `start_ms..=end_ms`, in order of time, each timestamp once.
+    /// Appends what the head has of a series within `start_ms..=end_ms`, by bucket in the order of reading; what came
+    /// first is first.
     pub(crate) fn collect(&self, series: u32, start_ms: i64, end_ms: i64, out: &mut Vec<Part>) {
         let from = out.len();
         // Closing buckets first: their samples came earlier, and the first of a timestamp wins.
@@ -221,7 +222,7 @@ impl Head {
                 }
             }
         }
-        out[from..].sort_by_key(|part| part.key.start_ms());
+        out[from..].sort_by_key(|part| part.key.reading_order());
     }
 
     /// Whether the head may have a sample of the series in a bucket that touches the range.

@@ -165,15 +165,13 @@ impl<'a> Maintainer<'a> {
         answer.recv().map_err(|_| MaintainError::Closed)
     }
 
-    /// Gives free pages back to the file system when there are many.
+    /// Gives free pages back to the file system when there are many, or when there is time.
     fn shrink(&mut self) -> Result<(), MaintainError> {
         let (used, all) = self.shared.with_reader(schema::size_bytes)?;
-        if all - used <= (all / 4).max(SHRINK_FLOOR) {
-            return Ok(());
-        }
-        let shrunk: Result<(), StorageError> = self.ask(|reply| Command::Shrink(SHRINK_PAGES, reply))?;
-        shrunk.map_err(MaintainError::Write)?;
-        self.report.more = true;
+        let (free_bytes, bound) = (all - used, (all / 4).max(SHRINK_FLOOR));
+        let ask = |reply| Command::Shrink { pages: SHRINK_PAGES, free_bytes, bound, reply };
+        let shrunk: Result<bool, StorageError> = self.ask(ask)?;
+        self.report.more |= shrunk.map_err(MaintainError::Write)?;
         Ok(())
     }
 }

@@ -128,10 +128,15 @@ impl Assembly {
     ) -> Result<(), SelectError> {
         self.timestamps.clear();
         let mut values = Vec::with_capacity(self.done.last().map_or(0, |s| s.values.len() + 16));
+        // A bucket's chunk came before what the head has of it.
+        let mut head = head.into_iter().peekable();
         for at in 0..self.buckets.len() {
             let (key, info) = &self.buckets[at];
             if !info.series.contains(id) {
                 continue;
+            }
+            while let Some(part) = head.next_if(|part| part.key.reading_order() < key.reading_order()) {
+                merge::add(&mut self.timestamps, &mut values, (&part.timestamps, &part.values));
             }
             let before = values.len();
             if let Some(run) = snapshot.read(*key, id, &mut values)? {
@@ -143,7 +148,7 @@ impl Assembly {
                 self.check(values.len())?;
             }
         }
-        for part in &head {
+        for part in head {
             merge::add(&mut self.timestamps, &mut values, (&part.timestamps, &part.values));
         }
         merge::clip(0, self.start_ms, self.end_ms, &mut self.timestamps, &mut values);

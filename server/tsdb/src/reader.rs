@@ -43,12 +43,11 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// Buckets that touch the range and hold the series, in order of their start.
+    /// Buckets that touch the range, in the order in which they are read.
     pub(crate) fn buckets_in(&self, start_ms: i64, end_ms: i64) -> Vec<BucketKey> {
         let touching = self.buckets.keys().copied().filter(|key| key.overlaps(start_ms, end_ms));
         let mut keys: Vec<_> = touching.collect();
-        // A day before its hours: what settled was written first.
-        keys.sort_by_key(|key| (key.start_ms(), std::cmp::Reverse(key.level())));
+        keys.sort_by_key(|key| key.reading_order());
         keys
     }
 

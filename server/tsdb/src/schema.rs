@@ -2,7 +2,7 @@
 
 use crate::error::OpenError;
 use crate::options::Synchronous;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ const APPLICATION_ID: i64 = 0x5369_5453;
 const PAGE_SIZE: i64 = 16 * 1024;
 /// Pages of write-ahead log after which SQLite copies them into the file.
 const CHECKPOINT_PAGES: i64 = 1024;
-/// The write-ahead log is cut back to this after a checkpoint.
-const WAL_LIMIT_BYTES: i64 = 64 << 20;
+/// The write-ahead log is cut back to this when it starts anew: what it grows to between checkpoints.
+const WAL_LIMIT_BYTES: i64 = CHECKPOINT_PAGES * PAGE_SIZE;
 /// Page cache of the writer and of each reader, in KiB.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
 const READER_CACHE_KIB: i64 = 8 * 1024;
@@ -83,12 +83,20 @@ pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
 }
 
-/// The next unused timeline number.
+/// The next unused timeline number. Where the record of it is lost it is found again from the timelines.
 pub(crate) fn next_timeline(connection: &Connection) -> rusqlite::Result<u32> {
-    let mut statement = connection.prepare("SELECT value FROM meta WHERE key = 'next_timeline'")?;
-    let mut rows = statement.query([])?;
-    let value = rows.next()?.map(|row| row.get::<_, i64>(0)).transpose()?;
-    Ok(value.and_then(|v| u32::try_from(v).ok()).unwrap_or(1).max(1))
+    let recorded = connection
+        .query_row("SELECT value FROM meta WHERE key = 'next_timeline'", [], |row| row.get::<_, i64>(0))
+        .optional()
+        .or_else(|error| if is_damage(&error) { Ok(None) } else { Err(error) })?;
+    let value = match recorded {
+        Some(value) => value,
+        None => {
+            connection
+                .query_row("SELECT coalesce(max(id & 4294967295), 0) + 1 FROM timeline", [], |r| r.get(0))?
+        }
+    };
+    Ok(u32::try_from(value).unwrap_or(1).max(1))
 }
 
 /// Bytes of the pages in use, and of all pages.

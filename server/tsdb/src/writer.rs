@@ -17,17 +17,25 @@ use rusqlite::{Connection, params};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::{Duration, Instant};
 
 /// Samples after which a group commit takes no further batch.
-const GROUP_SAMPLES: usize = 400_000;
+const GROUP_SAMPLES: usize = 200_000;
+/// Without an append for this long the writer has time to make the files small.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// What the writer is asked to do.
 pub(crate) enum Command {
     Append(Append),
     Freeze(BucketKey, SyncSender<Option<Arc<Frozen>>>),
     Change(Change, SyncSender<Result<(), StorageError>>),
-    /// Gives pages back to the file system, at most so many.
-    Shrink(u32, SyncSender<Result<(), StorageError>>),
+    /// Gives pages back to the file system, at most so many; answers whether it did.
+    Shrink {
+        pages: u32,
+        free_bytes: u64,
+        bound: u64,
+        reply: SyncSender<Result<bool, StorageError>>,
+    },
 }
 
 /// A batch that waits for its commit.
@@ -56,6 +64,9 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     /// Number of the next log row of each bucket.
     next_log: HashMap<BucketKey, u32>,
+    last_append: Instant,
+    /// Something was written since the write-ahead log was emptied.
+    untidy: bool,
 }
 
 impl Writer {
@@ -65,7 +76,7 @@ impl Writer {
         next_log: HashMap<BucketKey, u32>,
     ) -> Self {
         connection.set_prepared_statement_cache_capacity(32);
-        Self { connection, shared, next_log }
+        Self { connection, shared, next_log, last_append: Instant::now(), untidy: true }
     }
 
     /// Works until every sender is gone.
@@ -85,10 +96,8 @@ impl Writer {
                 Command::Change(change, reply) => {
                     let _ = reply.send(self.change(change).map_err(Arc::new));
                 }
-                Command::Shrink(pages, reply) => {
-                    let shrunk =
-                        self.connection.execute_batch(&format!("PRAGMA incremental_vacuum({pages})"));
-                    let _ = reply.send(shrunk.map_err(Arc::new));
+                Command::Shrink { pages, free_bytes, bound, reply } => {
+                    let _ = reply.send(self.shrink(pages, free_bytes, bound).map_err(Arc::new));
                 }
             }
         }
@@ -115,7 +124,22 @@ impl Writer {
             }
         }
         self.commit(group);
+        (self.last_append, self.untidy) = (Instant::now(), true);
         other
+    }
+
+    /// Gives free pages back when there are more than the bound, or all of them when there is nothing else to do.
+    fn shrink(&mut self, pages: u32, free_bytes: u64, bound: u64) -> rusqlite::Result<bool> {
+        let idle = self.last_append.elapsed() >= IDLE;
+        if free_bytes > if idle { 0 } else { bound } {
+            self.connection.execute_batch(&format!("PRAGMA incremental_vacuum({pages})"))?;
+            self.untidy = true;
+            return Ok(true);
+        }
+        if idle && std::mem::take(&mut self.untidy) {
+            self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
+        }
+        Ok(false)
     }
 
     fn change(&mut self, mut change: Change) -> rusqlite::Result<()> {
@@ -128,6 +152,7 @@ impl Writer {
         let transaction = self.connection.transaction()?;
         apply(&transaction, &change)?;
         transaction.commit()?;
+        self.untidy = true;
         self.shared.directory.settle(change.buckets);
         if let Some((key, _)) = change.closed {
             let mut head = sync::write(&self.shared.head);

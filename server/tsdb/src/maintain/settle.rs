@@ -8,6 +8,7 @@ use crate::idset::IdSet;
 use crate::merge;
 use crate::packer::Packer;
 use crate::reader::Snapshot;
+use crate::sync;
 use crate::writer::Change;
 use std::sync::Arc;
 
@@ -31,6 +32,10 @@ impl Maintainer<'_> {
     /// Settles the days that are old enough, oldest first.
     pub(super) fn settle(&mut self, now_ms: i64) -> Result<(), MaintainError> {
         let before_ms = settled_before(&self.shared.options, now_ms);
+        let open = sync::read(&self.shared.head).open_buckets().map(|(key, _)| key).collect::<Vec<_>>();
+        for key in open.into_iter().filter(|key| key.level() == Level::Hour && key.end_ms() <= before_ms) {
+            self.close(key)?;
+        }
         while !self.spent() {
             let Some(day) = next_day(&self.shared.directory.load(), before_ms) else { break };
             self.settle_slice(&day)?;
@@ -88,8 +93,9 @@ fn next_day(buckets: &Buckets, before_ms: i64) -> Option<Day> {
 
 fn read_slice(snapshot: &mut Snapshot<'_>, day: &Day) -> Result<Slice, MaintainError> {
     let info = |key: &BucketKey, snapshot: &Snapshot<'_>| snapshot.buckets.get(key).map(Arc::clone);
-    let sources: Vec<_> = std::iter::once(&day.key)
-        .chain(&day.hours)
+    // What is in an hour came before what is in the day: see `BucketKey::reading_order`.
+    let sources: Vec<_> = (day.hours.iter())
+        .chain([&day.key])
         .map(|key| (*key, info(key, snapshot).unwrap_or_default()))
         .collect();
     let mut slice = Slice {

@@ -61,8 +61,27 @@ fn check(store: &Tsdb, model: &Model, start: i64, end: i64) {
     let found: Vec<_> = found.iter().map(|s| (s.labels.clone(), samples(s))).collect();
     let wanted =
         model.iter().map(|(s, kept)| (host(*s), kept.range(start..=end).map(|(&t, &v)| (t, v)).collect()));
-    let wanted: Vec<(_, Vec<_>)> = wanted.filter(|(_, kept): &(_, Vec<_>)| !kept.is_empty()).collect();
-    assert_eq!(found, wanted);
+    let wanted: Vec<Found> = wanted.filter(|(_, kept): &Found| !kept.is_empty()).collect();
+    // The whole would fill the screen: the first difference says it.
+    let difference = found.iter().zip(&wanted).find(|(f, w)| f != w);
+    assert!(difference.is_none() && found.len() == wanted.len(), "{}", describe(difference));
+}
+
+type Found = (siaga_tsdb::Labels, Vec<(i64, u64)>);
+
+fn describe(difference: Option<(&Found, &Found)>) -> String {
+    let Some((found, wanted)) = difference else { return "other series".to_owned() };
+    let at = found.1.iter().zip(&wanted.1).position(|(f, w)| f != w);
+    let at = at.unwrap_or(found.1.len().min(wanted.1.len()));
+    format!(
+        "{} and {}: {} and {} samples, at {at}: {:?} and {:?}",
+        found.0,
+        wanted.0,
+        found.1.len(),
+        wanted.1.len(),
+        found.1.get(at),
+        wanted.1.get(at),
+    )
 }
 
 fn run(actions: Vec<Action>, head_samples: usize) {

@@ -58,6 +58,31 @@ fn samples_pass_through_hours_and_days_unchanged_and_late_ones_join_them() {
 }
 
 #[test]
+fn the_first_of_a_timestamp_wins_wherever_the_second_falls() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let value =
+        |at: i64, v: f64| store.append_history(batch("a", &[(up("a"), &[(MIDNIGHT, v)])]), at).unwrap();
+    let check = || assert_eq!(samples(&everything(&store)[0]), bits(&[(MIDNIGHT, 1.0)]));
+    value(MIDNIGHT, 1.0);
+    value(MIDNIGHT + HOUR, 2.0);
+    store.maintain(MIDNIGHT + 2 * HOUR).unwrap();
+    value(MIDNIGHT + 2 * HOUR, 3.0);
+    check();
+    // By now the day has settled: this one goes to the day, not to the hour.
+    value(MIDNIGHT + 5 * DAY, 4.0);
+    check();
+    for hour in [0, 1, 2] {
+        store.maintain(MIDNIGHT + 5 * DAY + hour * HOUR).unwrap();
+        check();
+    }
+    value(MIDNIGHT + 6 * DAY, 5.0);
+    store.maintain(MIDNIGHT + 7 * DAY).unwrap();
+    check();
+    assert_eq!(store.stats().unwrap().chunk_samples, 1);
+}
+
+#[test]
 fn series_of_one_collection_share_their_timestamps() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());

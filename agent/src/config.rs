@@ -369,6 +369,17 @@ impl ServerUrl {
     pub fn is_tls(&self) -> bool {
         self.0.starts_with("https://")
     }
+
+    /// Whether nobody on the way can read along.
+    #[must_use]
+    pub fn is_local_or_tls(&self) -> bool {
+        let host = reqwest::Url::parse(&self.0).ok().and_then(|url| url.host_str().map(ToOwned::to_owned));
+        let is_local = |host: String| {
+            let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+            host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+        };
+        self.is_tls() || host.is_some_and(is_local)
+    }
 }
 
 impl TryFrom<String> for ServerUrl {
@@ -521,6 +532,16 @@ mod tests {
         let url = ServerUrl::try_from("https://siaga.example/".to_owned()).unwrap();
         assert_eq!(url.join("/x"), "https://siaga.example/x");
         assert!(url.is_tls());
+        for (text, safe) in [
+            ("http://siaga.example", false),
+            ("https://siaga.example", true),
+            ("http://127.0.0.1:8480", true),
+            ("http://[::1]:8480", true),
+            ("http://localhost", true),
+            ("http://localhost.example", false),
+        ] {
+            assert_eq!(ServerUrl::try_from(text.to_owned()).unwrap().is_local_or_tls(), safe, "{text}");
+        }
         assert!(ServerUrl::try_from("https://user:secret@siaga.example/".to_owned()).is_err());
     }
 

@@ -31,6 +31,9 @@ pub enum EnrolError {
 /// # Errors
 /// See [`EnrolError`].
 pub async fn enrol(url: ServerUrl, token: &str, config: &Config) -> Result<Credentials, EnrolError> {
+    if !url.is_local_or_tls() {
+        tracing::warn!(server = url.as_str(), "token and credentials travel unencrypted; use https");
+    }
     // Before the token is used: a folder that cannot be written would cost it.
     crate::durable::create_folder(&config.state_dir).map_err(EnrolError::Identity)?;
     let request = EnrolRequest {

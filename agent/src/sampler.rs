@@ -19,13 +19,26 @@ pub fn until_next_tick(now_ms: i64, interval_ms: i64) -> Duration {
     Duration::from_millis(rest.unsigned_abs())
 }
 
-/// Collects until it is stopped. A new configuration takes effect at once.
+/// Time until the tick after the one that was just served. A clock that is slewed can wake the agent a moment too
+/// early; that moment is not a second tick.
+#[must_use]
+pub fn until_tick_after(now_ms: i64, interval_ms: i64) -> Duration {
+    let wait = until_next_tick(now_ms, interval_ms);
+    let interval = Duration::from_millis(interval_ms.unsigned_abs());
+    if wait < interval / 10 { wait + interval } else { wait }
+}
+
+/// Collects at once, then until it is stopped. A new configuration takes effect at once.
 pub async fn run(context: Context) {
     let mut recorder = Recorder::default();
     let mut running = context.running.clone();
+    let mut first = true;
     loop {
         let collect = running.borrow_and_update().config.collect.clone();
         let mut registry = Registry::new(&collect, Path::new("/"), Arc::clone(&context.counters));
+        if std::mem::take(&mut first) {
+            collect_into_spool(&context, &mut registry, &mut recorder);
+        }
         tick_until_changed(&context, &mut running, &collect, &mut registry, &mut recorder).await;
     }
 }
@@ -40,7 +53,7 @@ async fn tick_until_changed(
     let interval_ms = i64::try_from(collect.interval_seconds.get() * 1_000).unwrap_or(i64::MAX);
     loop {
         tokio::select! {
-            () = tokio::time::sleep(until_next_tick(clock::now_ms(), interval_ms)) => {}
+            () = tokio::time::sleep(until_tick_after(clock::now_ms(), interval_ms)) => {}
             changed = running.changed() => {
                 if changed.is_err() || running.borrow().config.collect != *collect {
                     return;
@@ -48,15 +61,16 @@ async fn tick_until_changed(
                 continue;
             }
         }
-        let (time_ms, started) = (clock::now_ms(), Instant::now());
-        registry.collect(recorder);
-        context.spool.lock().unwrap_or_else(PoisonError::into_inner).append(time_ms, recorder);
-        context
-            .counters
-            .collection_micros
-            .set(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX));
-        context.collected.notify_one();
+        collect_into_spool(context, registry, recorder);
     }
+}
+
+fn collect_into_spool(context: &Context, registry: &mut Registry, recorder: &mut Recorder) {
+    let (time_ms, started) = (clock::now_ms(), Instant::now());
+    registry.collect(recorder);
+    context.spool.lock().unwrap_or_else(PoisonError::into_inner).append(time_ms, recorder);
+    context.counters.collection_micros.set(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX));
+    context.collected.notify_one();
 }
 
 #[cfg(test)]
@@ -69,6 +83,13 @@ mod tests {
             [(0, 15_000, 15_000), (1, 15_000, 14_999), (14_999, 15_000, 1), (47_000, 15_000, 13_000)]
         {
             assert_eq!(until_next_tick(now, interval), Duration::from_millis(wait));
+        }
+    }
+
+    #[test]
+    fn waking_a_moment_early_is_not_a_second_tick() {
+        for (now, wait) in [(14_990, 15_010), (15_003, 14_997), (13_000, 2_000)] {
+            assert_eq!(until_tick_after(now, 15_000), Duration::from_millis(wait));
         }
     }
 }

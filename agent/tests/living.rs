@@ -1,5 +1,5 @@
 //! The whole program: enrolment, start, new configuration, end.
-#![allow(missing_docs, reason = "a test program")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a test program")]
 
 mod common;
 

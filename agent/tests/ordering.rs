@@ -1,5 +1,5 @@
 //! Orders: carried out, refused, taken back by themselves.
-#![allow(missing_docs, reason = "a test program")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a test program")]
 
 mod common;
 

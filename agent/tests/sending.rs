@@ -1,5 +1,5 @@
 //! From the spool to a server and back from its refusals.
-#![allow(missing_docs, reason = "a test program")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a test program")]
 
 mod common;
 

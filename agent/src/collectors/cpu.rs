@@ -16,8 +16,12 @@ const IDLE: usize = 3;
 /// A step back of idle time beyond this many seconds counts as a new processor.
 const RESET_SECONDS: u64 = 3;
 
+/// Processors beyond this number are left out.
+const MAX_CPUS: usize = 65_536;
+
 #[derive(Default)]
 pub(super) struct Cpu {
+    /// By the kernel's number of the processor.
     highest: Vec<[u64; FIELDS]>,
 }
 
@@ -25,19 +29,18 @@ impl Collector for Cpu {
     fn collect(&mut self, source: &mut Source, out: &mut Recorder) -> Result<(), CollectError> {
         let ticks = clock_ticks_per_second();
         let lines = source.proc_stat()?.lines().filter_map(|line| line.strip_prefix("cpu"));
-        let mut place = 0;
+        let mut found = false;
         for line in lines {
             let Some((cpu, times)) = line.split_once(' ') else { continue };
-            if cpu.is_empty() {
-                continue; // the sum of all
-            }
+            // The line without a number is the sum of all.
+            let Some(place) = cpu.parse().ok().filter(|place| *place < MAX_CPUS) else { continue };
+            found = true;
             let mut words = times.split_ascii_whitespace();
             let read: [u64; FIELDS] = std::array::from_fn(|_| number(words.next()));
             if self.highest.len() <= place {
-                self.highest.push(read);
+                self.highest.resize(place + 1, [0; FIELDS]);
             }
             let highest = &mut self.highest[place];
-            place += 1;
             if read[IDLE] + RESET_SECONDS * ticks < highest[IDLE] {
                 *highest = read;
             }
@@ -52,8 +55,7 @@ impl Collector for Cpu {
                 out.counter("node_cpu_guest_seconds_total", &[("cpu", cpu), ("mode", mode)], *seconds);
             }
         }
-        self.highest.truncate(place);
-        if place == 0 {
+        if !found {
             return Err(CollectError::Format { file: "proc/stat", what: "processor line" });
         }
         Ok(())

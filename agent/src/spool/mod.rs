@@ -52,7 +52,7 @@ const SEGMENT_BYTES: u64 = 512 * 1024;
 /// Bytes that are kept in memory while the disk takes no more.
 pub const MEMORY_BYTES: u64 = 1024 * 1024;
 /// A segment in memory is closed at this size, and the disk is tried again.
-const MEMORY_SEGMENT_BYTES: u64 = 32 * 1024;
+const MEMORY_SEGMENT_BYTES: u64 = 16 * 1024;
 
 /// A place in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -177,6 +177,7 @@ impl Spool {
             Ok(segment) => {
                 if std::mem::take(&mut self.disk_fails) {
                     tracing::info!("the spool can write to disk again");
+                    self.persist_memory();
                 }
                 segment
             }
@@ -188,6 +189,13 @@ impl Spool {
         self.next_number += 1;
         self.segments.push_back(segment);
         self.encoder = Some(Encoder::new(generation));
+    }
+
+    fn persist_memory(&mut self) {
+        let failed = self.segments.iter_mut().find_map(|segment| segment.persist(&self.folder).err());
+        if let Some(error) = failed {
+            self.note_failure(&error);
+        }
     }
 
     fn note_failure(&mut self, error: &SpoolError) {
@@ -342,8 +350,10 @@ impl Spool {
             if !memory && size(&self.segments, false) <= self.max_bytes {
                 break;
             }
-            let place = self.segments.iter().position(|s| s.is_in_memory() == memory).unwrap_or(0);
-            let Some(oldest) = self.segments.remove(place) else { break };
+            // The last one is being written.
+            let closed = self.segments.len() - 1;
+            let oldest = self.segments.iter().take(closed).position(|s| s.is_in_memory() == memory);
+            let Some(oldest) = oldest.and_then(|place| self.segments.remove(place)) else { break };
             let from = if oldest.number() == self.acked.segment { self.acked.offset } else { 0 };
             let lost = oldest.count_samples(from);
             self.counters.spool_dropped_samples.add(lost);

@@ -155,6 +155,22 @@ fn a_disk_that_takes_nothing_does_not_stop_the_samples() {
 }
 
 #[test]
+fn when_the_disk_takes_samples_again_those_in_memory_reach_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("spool");
+    let (mut spool, _) = open(&folder, 1 << 20);
+    let mut recorder = Recorder::default();
+    std::fs::remove_dir_all(&folder).unwrap();
+    append(&mut spool, &mut recorder, 1..3);
+    std::fs::create_dir_all(&folder).unwrap();
+    spool.close_segment(); // as its size would; the disk is tried again
+    append(&mut spool, &mut recorder, 3..5);
+    std::mem::forget(spool);
+    let (mut spool, _) = open(&folder, 1 << 20);
+    assert_eq!(drain(&mut spool, 10), times(1..5));
+}
+
+#[test]
 fn samples_in_memory_are_bounded_too() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("spool");

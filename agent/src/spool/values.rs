@@ -24,7 +24,8 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 /// The value as a multiple of `1 / scale`, if it is exactly one.
 fn scaled(value: f64, scale: f64) -> Option<i64> {
     let multiple = (value * scale).round();
-    if !(multiple.abs() < EXACT) {
+    // Not so either where it is not a number at all.
+    if multiple.is_nan() || multiple.abs() >= EXACT {
         return None;
     }
     #[expect(clippy::cast_possible_truncation, reason = "bounded just above")]

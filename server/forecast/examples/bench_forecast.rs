@@ -6,6 +6,8 @@
 //! `--augurs` adds augurs' own MSTL with automatic ETS.
 //! `--models` adds a row for every single candidate.
 
+#![expect(clippy::print_stdout, reason = "a bench prints its table")]
+
 use std::{fs::File, path::Path, time::Instant};
 
 use augurs::{ets::AutoETS, mstl::MSTLModel, prelude::*};

@@ -1,15 +1,19 @@
 //! Days until a limit on generated series with known truth, against `predict_linear` over 6 hours, 1 day and 7 days.
 //!
-//! `cargo run --release --example bench_until -- [--seeds=30] [--list]`
+//! `cargo run --release --example bench_until -- [--seeds=30] [--noise=1] [--list] [--fleet]`
 //! Every kind is drawn once a seed. A growing series is scored when the truth crosses within a year; an answer of
 //! "not within a year" counts as 365 days. On flat series any date is a false alarm; `alarm30` is a date within 30
 //! days.
 
+#![expect(clippy::print_stdout, reason = "a bench prints its table")]
+
 #[path = "../tests/generated/mod.rs"]
 mod generated;
 
-use generated::{Case, Kind, draw};
-use siaga_forecast::{Request, Until, forecast};
+use std::time::Instant;
+
+use generated::{Case, Kind, draw, draw_noisy};
+use siaga_forecast::{Direction, HourlySeries, Request, SeriesKind, Threshold, Until, forecast};
 
 const YEAR: f64 = 365.0;
 
@@ -92,15 +96,44 @@ fn report(name: &str, cases: &[Case]) {
     }
 }
 
+/// Time of a whole office's forecasts: 12 hosts with 10 resources each, 120 days of hours.
+fn fleet() {
+    let wave = |h: usize, k: usize| {
+        let h = h as f64 / 24.0;
+        50.0 + k as f64 * 0.1
+            + 10.0 * (h * std::f64::consts::TAU).sin()
+            + 0.05 * h
+            + ((h * 97.0 + k as f64).sin())
+    };
+    let start = Instant::now();
+    for k in 0..120 {
+        let series = HourlySeries { start_ms: 0, values: (0..2880).map(|h| wave(h, k)).collect() };
+        let kind = if k % 3 == 0 { SeriesKind::Stock } else { SeriesKind::Flow };
+        let threshold = Some(Threshold { value: 90.0, direction: Direction::Above });
+        let asked =
+            Request { series: &series, horizon_hours: 720, threshold, bounds: None, kind, known_events: &[] };
+        if let Err(refusal) = forecast(&asked) {
+            println!("refused: {refusal}");
+        }
+    }
+    println!("fleet of 120 series x 2880 hours: {:.1} s", start.elapsed().as_secs_f64());
+}
+
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    if args.iter().any(|a| a == "--fleet") {
+        return fleet();
+    }
     let seeds: u64 =
         args.iter().find_map(|a| a.strip_prefix("--seeds=")).and_then(|v| v.parse().ok()).unwrap_or(30);
+    let louder: f64 =
+        args.iter().find_map(|a| a.strip_prefix("--noise=")).and_then(|v| v.parse().ok()).unwrap_or(1.0);
     let mut growing: Vec<Case> = Vec::new();
     let mut flat: Vec<Case> = Vec::new();
     for kind in Kind::ALL {
         for seed in 0..seeds {
-            let case = draw(kind, 1000 + seed);
+            let case =
+                if louder == 1.0 { draw(kind, 1000 + seed) } else { draw_noisy(kind, 1000 + seed, louder) };
             if kind.is_flat() {
                 flat.push(case);
             } else if case.crosses.is_some() {

@@ -133,7 +133,7 @@ fn lone_outliers(known: &[f64]) -> Vec<usize> {
     let sigma = stats::mad_sigma(&away).max(stats::quantile(&steps, 0.9));
     let spread = stats::quantile(known, 0.95) - stats::quantile(known, 0.05);
     let limit = (OUTLIER_SIGMAS * sigma).max(spread);
-    if !(limit > 0.0) {
+    if !stats::is_positive(limit) {
         return Vec::new();
     }
     // The last hours have no right side to be compared with.

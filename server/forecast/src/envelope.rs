@@ -128,7 +128,7 @@ fn saw_tooth(blocks: &[f64]) -> Option<SawTooth> {
     let usual = stats::median(&sizes);
     let limit = wild_limit(&sizes, 6.0);
     let drops: Vec<(usize, f64)> = steps.iter().copied().filter(|s| s.1 - usual < -limit).collect();
-    if drops.len() < RECURRENT || usual < 0.0 || !(limit > 0.0) {
+    if drops.len() < RECURRENT || usual < 0.0 || !stats::is_positive(limit) {
         return None;
     }
     let gaps: Vec<f64> = drops.windows(2).map(|w| (w[1].0 - w[0].0) as f64).collect();
@@ -169,7 +169,7 @@ fn level_shifts(blocks: &[f64], period: Option<usize>) -> Vec<(usize, f64)> {
     let sizes: Vec<f64> = steps.iter().map(|s| s.1).collect();
     let usual = stats::median(&sizes);
     let limit = wild_limit(&sizes, SHIFT_SIGMAS);
-    if !(limit > 0.0) || steps.len() < 5 {
+    if !stats::is_positive(limit) || steps.len() < 5 {
         return Vec::new();
     }
     let wild: Vec<(usize, f64)> =

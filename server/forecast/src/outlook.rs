@@ -71,14 +71,19 @@ impl<'a> Outlook<'a> {
         self.widening * spread(&self.line, days * self.envelope.per_day as f64)
     }
 
-    /// When the limit is met, by day or quarter day.
+    /// When the limit is met. A block tells no more than that its peak is somewhere within: the earliest date is
+    /// the start of the block, the latest its end.
     pub(crate) fn until(&self, limit: f64) -> Until {
-        let [earliest, likely, latest] = [1.0 - TAIL, 0.5, TAIL].map(|p| self.first_crossing(limit, p));
+        let step = 1.0 / self.envelope.per_day as f64;
+        let earliest = self.first_crossing(limit, 1.0 - TAIL).map(|(days, _)| days - step);
+        let likely = self.first_crossing(limit, 0.5).map(|(days, share)| days - step + step * share);
+        let latest = self.first_crossing(limit, TAIL).map(|(days, _)| days);
         if earliest.is_none() { Until::Never } else { Until::Days { earliest, likely, latest } }
     }
 
-    /// First day on which the `p` path stands at the limit, between blocks by a straight line.
-    fn first_crossing(&self, limit: f64, p: f64) -> Option<f64> {
+    /// End of the first block in which the `p` path stands at the limit, in days, and which share of the block has
+    /// passed by a straight line from the block before.
+    fn first_crossing(&self, limit: f64, p: f64) -> Option<(f64, f64)> {
         let t = stats::t_quantile(p, self.line.dof);
         let step = 1.0 / self.envelope.per_day as f64;
         let mut before = f64::NAN;
@@ -88,7 +93,7 @@ impl<'a> Outlook<'a> {
             if at >= limit {
                 let share =
                     if before.is_finite() && at > before { (limit - before) / (at - before) } else { 0.5 };
-                return Some(days - step + step * share.clamp(0.0, 1.0));
+                return Some((days, share.clamp(0.0, 1.0)));
             }
             before = at;
         }

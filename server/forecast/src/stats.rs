@@ -2,6 +2,11 @@
 
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
+/// True for a number above zero; false for `NaN`.
+pub(crate) fn is_positive(value: f64) -> bool {
+    value > 0.0
+}
+
 /// Median of the finite values; `NaN` when there is none.
 pub(crate) fn median(values: &[f64]) -> f64 {
     quantile(values, 0.5)

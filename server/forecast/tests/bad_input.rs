@@ -84,6 +84,41 @@ fn one_day_of_a_daily_cycle_is_no_trend() {
 }
 
 #[test]
+fn two_days_of_steady_filling_are_a_trend_and_of_noise_are_none() {
+    let scatter = |h: usize| (h as f64 * 2.399).sin() + 0.6 * (h as f64 * 5.1).cos();
+    let filling: Vec<f64> = (0..60).map(|h| 50.0 + 0.4 * h as f64 + 0.2 * scatter(h)).collect();
+    let forecast = ask(filling, SeriesKind::Stock).unwrap();
+    assert!(forecast.trend_significant);
+    assert!((forecast.trend_per_day - 9.6).abs() < 1.5, "{}", forecast.trend_per_day);
+    let noise: Vec<f64> = (0..60).map(|h| 50.0 + 3.0 * scatter(h)).collect();
+    for kind in [SeriesKind::Stock, SeriesKind::Flow] {
+        let forecast = ask(noise.clone(), kind).unwrap();
+        assert!(!forecast.trend_significant, "{kind:?}");
+        assert!(forecast.notes.iter().any(|n| matches!(n, Note::ShortHistory { .. })));
+    }
+}
+
+#[test]
+fn paths_stay_within_their_bounds_for_the_whole_horizon() {
+    let values: Vec<f64> = (0..1500).map(|h| 60.0 + 39.0 * (h as f64 * 0.2618).sin()).collect();
+    let series = HourlySeries { start_ms: 0, values };
+    for kind in [SeriesKind::Stock, SeriesKind::Flow] {
+        let forecast = forecast(&Request {
+            series: &series,
+            horizon_hours: 100_000,
+            threshold: None,
+            bounds: Some((0.0, 100.0)),
+            kind,
+            known_events: &[],
+        })
+        .unwrap();
+        assert_eq!(forecast.p50.len(), siaga_forecast::MAX_PATH_HOURS);
+        assert!(forecast.p10.iter().chain(&forecast.p90).all(|v| (0.0..=100.0).contains(v)));
+        assert_eq!(forecast.until, Until::NotAsked);
+    }
+}
+
+#[test]
 fn a_clock_jump_is_named() {
     let points: Vec<(i64, f64)> = (0..100).map(|h| (h * HOUR_MS, 1.0)).chain([(1 << 50, 1.0)]).collect();
     assert!(matches!(

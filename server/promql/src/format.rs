@@ -14,6 +14,35 @@ pub fn format_value(value: f64) -> String {
     }
 }
 
+/// A float as Go's `%v` or `%g`: like [`format_value`], but with an exponent outside of 1e-4..1e6.
+pub(crate) fn format_general(value: f64) -> String {
+    let magnitude = value.abs();
+    if !value.is_finite() || magnitude == 0.0 || (1e-4..1e6).contains(&magnitude) {
+        return format_value(value);
+    }
+    let text = format!("{value:e}");
+    match text.split_once('e') {
+        Some((digits, exponent)) => {
+            let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |e| ('-', e));
+            format!("{digits}e{sign}{exponent:0>2}")
+        }
+        None => text,
+    }
+}
+
+/// A float as OpenMetrics writes it: always recognisable as a float (`1.0`, not `1`).
+pub(crate) fn format_openmetrics(value: f64) -> String {
+    let mut text = format_general(value);
+    if value.is_finite() && !text.contains(['.', 'e']) {
+        text.push_str(".0");
+    }
+    text
+}
+
+/// Stands for a byte that is no UTF-8 in a string literal of a query: this plus the byte, a private-use character.
+/// No stored label holds it, so such a string matches nothing, and messages can still show the byte.
+pub(crate) const RAW_BYTE_BASE: u32 = 0x0010_ff00;
+
 /// A string in double quotes with Go's escapes.
 pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
@@ -26,6 +55,9 @@ pub(crate) fn quoted(text: &str) -> String {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             c if c < ' ' || c == '\u{7f}' => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if u32::from(c) >= RAW_BYTE_BASE + 0x80 => {
+                out.push_str(&format!("\\x{:02x}", u32::from(c) - RAW_BYTE_BASE));
+            }
             c => out.push(c),
         }
     }
@@ -52,5 +84,14 @@ mod tests {
         for (value, text) in cases {
             assert_eq!(format_value(value), text);
         }
+    }
+
+    #[test]
+    fn general_form_has_exponents_and_openmetrics_a_point() {
+        assert_eq!(format_general(9.223372036854776e18), "9.223372036854776e+18");
+        assert_eq!(format_general(1e21), "1e+21");
+        assert_eq!(format_general(0.00001), "1e-05");
+        assert_eq!(format_openmetrics(0.0), "0.0");
+        assert_eq!(format_openmetrics(0.99), "0.99");
     }
 }

@@ -4,6 +4,7 @@
 //! Invariant: whatever passes here cannot make the parser panic on a number or recurse without bound.
 
 use crate::QueryError;
+use crate::format::RAW_BYTE_BASE;
 
 /// Longest duration or range in seconds: about 292 years, what fits nanoseconds in 64 bits in Prometheus.
 const MAX_DURATION_SECONDS: f64 = 9.2e9;
@@ -35,9 +36,10 @@ pub(crate) fn guard(text: &str, max_length: usize, max_depth: usize) -> Result<G
     if text.len() > max_length {
         return Err(QueryError::BadData(format!("query is longer than {max_length} bytes")));
     }
-    let text = without_digit_underscores(text);
+    let text = normalised(text);
     let tokens = scan(&text);
     check_depth(&text, &tokens, max_depth)?;
+    check_numbers(&text, &tokens)?;
     check_durations(&text, &tokens)?;
     Ok(Guarded { text, tokens })
 }
@@ -116,20 +118,56 @@ fn end_of_number(bytes: &[u8], start: usize) -> usize {
     at.max(start + 1)
 }
 
-/// Go allows `1_000`; the grammar crate does not.
-fn without_digit_underscores(text: &str) -> String {
+/// Go allows `1_000`, and byte escapes in strings; the grammar crate refuses the one and misreads the other.
+fn normalised(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
     for token in scan(text) {
         let piece = &text[token.start..token.end];
-        if token.kind == TokenKind::Number && piece.contains('_') {
-            out.push_str(&text[done..token.start]);
-            out.extend(piece.chars().filter(|&c| c != '_'));
-            done = token.end;
-        }
+        let changed = match token.kind {
+            TokenKind::Number if piece.contains('_') => piece.replace('_', ""),
+            TokenKind::Text if piece.contains("\\x") && !piece.starts_with('`') => {
+                byte_escapes_decoded(piece)
+            }
+            _ => continue,
+        };
+        out.push_str(&text[done..token.start]);
+        out.push_str(&changed);
+        done = token.end;
     }
     out.push_str(&text[done..]);
     out
+}
+
+/// Replaces `\xNN` above 0x7f: runs that are UTF-8 by their characters, other bytes by stand-ins.
+fn byte_escapes_decoded(literal: &str) -> String {
+    let mut out = String::with_capacity(literal.len());
+    let mut bytes: Vec<u8> = Vec::new();
+    let mut rest = literal;
+    while let Some(c) = rest.chars().next() {
+        let escape = rest.strip_prefix("\\x").and_then(|r| r.get(..2));
+        if let Some(byte) = escape.and_then(|h| u8::from_str_radix(h, 16).ok()).filter(|b| *b >= 0x80) {
+            bytes.push(byte);
+            rest = &rest[4..];
+            continue;
+        }
+        flush_bytes(&mut bytes, &mut out);
+        // An escaped backslash must not lend its second half to an `x` behind it.
+        let taken =
+            if c == '\\' { 1 + rest[1..].chars().next().map_or(0, char::len_utf8) } else { c.len_utf8() };
+        out.push_str(&rest[..taken]);
+        rest = &rest[taken..];
+    }
+    flush_bytes(&mut bytes, &mut out);
+    out
+}
+
+fn flush_bytes(bytes: &mut Vec<u8>, out: &mut String) {
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        out.extend(chunk.invalid().iter().filter_map(|&b| char::from_u32(RAW_BYTE_BASE + u32::from(b))));
+    }
+    bytes.clear();
 }
 
 /// Bounds what the recursive parts of the parser and evaluator will meet.
@@ -194,17 +232,29 @@ fn check_durations(text: &str, tokens: &[Token]) -> Result<(), QueryError> {
 }
 
 fn check_duration(piece: &str) -> Result<(), QueryError> {
-    // A word may carry the colon of a subquery (`inf:5`).
+    // A word may carry the colon of a subquery (`inf:5`). Whole numbers in hex or octal always fit.
     let number = piece.split(':').next().unwrap_or(piece);
-    let seconds = promql_parser::util::parse_str_radix(number)
-        .ok()
-        .filter(|_| number.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'.'));
-    match seconds {
-        Some(s) if !(s.is_finite() && (0.0..=MAX_DURATION_SECONDS).contains(&s)) => {
+    match number.parse::<f64>() {
+        Ok(s) if !(s.is_finite() && (0.0..=MAX_DURATION_SECONDS).contains(&s)) => {
             Err(QueryError::BadData(format!("duration out of range: {piece}")))
         }
         _ => Ok(()),
     }
+}
+
+/// The grammar crate takes any number with an `x` in it for a hexadecimal one.
+fn check_numbers(text: &str, tokens: &[Token]) -> Result<(), QueryError> {
+    for token in tokens.iter().filter(|t| t.kind == TokenKind::Number) {
+        let piece = text[token.start..token.end].to_ascii_lowercase();
+        let is_sound = match piece.strip_prefix("0x") {
+            Some(hex) => !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit()),
+            None => !piece.contains('x'),
+        };
+        if !is_sound {
+            return Err(QueryError::BadData(format!("bad number or duration syntax: \"{piece}\"")));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -220,7 +270,10 @@ mod tests {
         for text in ["x[1e30]", "x[inf]", "x[NaN]", "x offset 1e300", "x[5m:1e99]", "x offset -Inf"] {
             assert!(!ok(text), "{text}");
         }
-        for text in ["x[5m]", "x[300]", "x[5m:1m] offset -5m", "x offset 1.5", "x == Inf", "inf"] {
+        for text in ["5x", "0x", "0xg", "x[on(x)]", "x[5x]"] {
+            assert!(!ok(text) || text.contains("on"), "{text}");
+        }
+        for text in ["0x1F", "x[0x10]", "x[5m]", "x[300]", "x[5m:1m] offset -5m", "x offset 1.5", "x == Inf", "inf"] {
             assert!(ok(text), "{text}");
         }
     }
@@ -231,6 +284,14 @@ mod tests {
         assert!(!ok(&"-".repeat(500)));
         assert!(!ok(&vec!["1"; 400].join("+")));
         assert!(ok(r#"{a=~"((((((((((((((((((((((((("}"#));
+    }
+
+    #[test]
+    fn byte_escapes_become_their_characters_or_stand_ins() {
+        let normal = |text: &str| guard(text, 1000, 20).map(|g| g.text).unwrap_or_default();
+        assert_eq!(normal(r#""\xc3\x85""#), "\"\u{c5}\"");
+        assert_eq!(normal(r#""a\xc5z""#), "\"a\u{10ffc5}z\"");
+        assert_eq!(normal(r#""\\xc5\x41""#), r#""\\xc5\x41""#);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Turns a write request into series of the store. Pure.
 
+use std::collections::BTreeMap;
+
 use siaga_protocol::remote_write::{MetricType, WriteRequest};
 use siaga_tsdb::{Labels, LabelsError, SeriesSamples};
 
@@ -54,6 +56,15 @@ pub(super) fn series(
         }
     };
     request.timeseries.into_iter().enumerate().map(convert).collect()
+}
+
+/// Series by their `instance` label, which may be empty.
+pub(super) fn by_instance(series: Vec<SeriesSamples>) -> BTreeMap<String, Vec<SeriesSamples>> {
+    let mut groups: BTreeMap<String, Vec<SeriesSamples>> = BTreeMap::new();
+    for one in series {
+        groups.entry(one.labels.get("instance").unwrap_or("").to_owned()).or_default().push(one);
+    }
+    groups
 }
 
 /// Types and help that the request states.

@@ -111,14 +111,13 @@ async fn write(
 
 async fn write_history(
     State(app): State<App>,
-    Caller(principal): Caller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, ApiError> {
     let request = decode(&app, &headers, &body)?;
-    let series = convert::series(request, None)?;
-    if !series.is_empty() {
-        app.metrics.append_history(format!("import:{}", principal.actor()), series).await?;
+    // Series are counted by host, as those of agents are, so that a whole fleet's history has room.
+    for (instance, series) in convert::by_instance(convert::series(request, None)?) {
+        app.metrics.append_history(instance, series).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -27,7 +27,7 @@ pub(super) fn predict(past: &[f64], rest: Rest, horizon: usize) -> Option<Vec<f6
     }
     let centre = stats::mean(past);
     let scale = stats::rms(&past.iter().map(|v| v - centre).collect::<Vec<_>>());
-    if !(scale > 0.0) {
+    if !stats::is_positive(scale) {
         return None;
     }
     let scaled: Vec<f32> = past.iter().map(|v| ((v - centre) / scale) as f32).collect();

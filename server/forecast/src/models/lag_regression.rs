@@ -30,7 +30,7 @@ pub(super) fn predict(past: &[f64], lags: &[usize], horizon: usize) -> Option<Ve
     }
     let centre = stats::mean(past);
     let scale = stats::rms(&past.iter().map(|v| v - centre).collect::<Vec<_>>());
-    if !(scale > 0.0) {
+    if !stats::is_positive(scale) {
         return None;
     }
     let mut track: Vec<f64> = past.iter().map(|v| (v - centre) / scale).collect();
@@ -98,7 +98,7 @@ fn solve(matrix: &mut [f64], right: &[f64], n: usize) -> Option<Vec<f64>> {
             let sum: f64 = (0..j).map(|k| matrix[i * n + k] * matrix[j * n + k]).sum();
             let rest = matrix[i * n + j] - sum;
             if i == j {
-                if !(rest > 0.0) {
+                if !stats::is_positive(rest) {
                     return None;
                 }
                 matrix[i * n + i] = rest.sqrt();

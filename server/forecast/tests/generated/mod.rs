@@ -77,6 +77,11 @@ const YEAR_HOURS: usize = 365 * 24;
 
 /// Draws one case. Values are per cent of a limit at 100 before scaling to a unit of arbitrary size.
 pub(crate) fn draw(kind: Kind, seed: u64) -> Case {
+    draw_noisy(kind, seed, 1.0)
+}
+
+/// The same with the noise multiplied.
+pub(crate) fn draw_noisy(kind: Kind, seed: u64, louder: f64) -> Case {
     let mut dice = Dice::new(seed.wrapping_mul(31).wrapping_add(kind as u64));
     let past_days = dice.between(30.0, 120.0).round();
     let cross_day = dice.between(5.0, 90.0);
@@ -85,7 +90,7 @@ pub(crate) fn draw(kind: Kind, seed: u64) -> Case {
     let signal = signal(kind, &mut dice, past_days, cross_day);
     let noise = match kind {
         Kind::NoiseOnly => dice.between(2.0, 8.0),
-        _ => dice.between(0.05, 0.8),
+        _ => louder * dice.between(0.05, 0.8),
     };
     // Real noise is partly persistent: half white, half fading over hours.
     let mut slow = 0.0;
@@ -138,8 +143,8 @@ fn signal(kind: Kind, dice: &mut Dice, past: f64, cross: f64) -> Box<dyn Fn(f64)
         }
         Kind::Bend => {
             let at = past - dice.between(12.0, 0.6 * past);
-            let before =
-                rate * if dice.bits() % 2 == 0 { dice.between(0.1, 0.5) } else { dice.between(1.5, 3.0) };
+            let before = rate
+                * if dice.bits().is_multiple_of(2) { dice.between(0.1, 0.5) } else { dice.between(1.5, 3.0) };
             Box::new(move |d| {
                 now + rate * (at - past).max(d - past) + if d < at { before * (d - at) } else { 0.0 }
             })

@@ -55,6 +55,10 @@ impl Evaluator<'_> {
         args: &[Expr],
         grid: &Grid,
     ) -> Result<Vec<Series>, QueryError> {
+        if matches!(func, Func::Sort { .. } | Func::SortByLabel { .. }) && self.query_grid.count > 1 {
+            let message = "sort is ineffective for range queries since results are always ordered by labels";
+            self.notes.warn(&args[0], message);
+        }
         match func {
             Func::Math(f) => self.map_vector(&args[0], grid, |s| math::apply(f, s)),
             Func::Clamp | Func::ClampMin | Func::ClampMax | Func::Round => self.limited(func, args, grid),
@@ -269,11 +273,11 @@ impl Evaluator<'_> {
         }
         let input = self.eval_vector(vector_arg, grid)?;
         let histograms = histogram::group(input, |labels, bound| {
-            let name = crate::format::quoted(labels.get(crate::labels::METRIC_NAME).unwrap_or(""));
             let bound = crate::format::quoted(bound);
+            let of_metric = histogram::of_metric(labels);
             self.notes.warn(
                 vector_arg,
-                &format!("bucket label \"le\" is missing or has a malformed value of {bound} for metric name {name}"),
+                &format!("bucket label \"le\" is missing or has a malformed value of {bound}{of_metric}"),
             );
         });
         let outputs = if func == Func::HistogramQuantiles { scalars.len() } else { 1 };
@@ -289,11 +293,12 @@ impl Evaluator<'_> {
             }
             for quantiles in &scalars {
                 let mut forced = None;
-                let mut series = h
-                    .column(grid, |step, buckets| histogram::quantile(quantiles[step], buckets, &mut forced));
+                let mut series = h.column(grid, |step, buckets| {
+                    histogram::quantile(quantiles[step], buckets, step, &mut forced)
+                });
                 if let Some(label) = &label {
                     let q = quantiles.first().copied().unwrap_or(f64::NAN);
-                    series.labels = series.labels.with(label, &crate::format::format_value(q));
+                    series.labels = series.labels.with(label, &crate::format::format_openmetrics(q));
                 }
                 out.push(series);
                 if let Some(forced) = forced {

@@ -34,8 +34,10 @@ impl Evaluator<'_> {
         grid: &Grid,
     ) -> Vec<Series> {
         if let Some(at) = &a.param {
-            for q in param.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
-                self.notes.warn(at, &invalid_quantile(*q));
+            for q in [any_nan(param), Some(extreme(param, f64::max)), Some(extreme(param, f64::min))] {
+                if let Some(q) = q.filter(|q| !(0.0..=1.0).contains(q)) {
+                    self.notes.warn(at, &invalid_quantile(q));
+                }
             }
         }
         let members = groups.members();
@@ -64,6 +66,9 @@ impl Evaluator<'_> {
         param: &[f64],
         grid: &Grid,
     ) -> Result<Vec<Series>, QueryError> {
+        if extreme(param, f64::max) < 1.0 {
+            return Ok(Vec::new());
+        }
         let limits = param.iter().map(|k| limit(*k)).collect::<Result<Vec<usize>, _>>()?;
         let mut picked: Vec<Option<Vec<f64>>> = vec![None; input.len()];
         // Series in the order they are answered in: by rank where there is one step.
@@ -104,20 +109,20 @@ impl Evaluator<'_> {
         param: &[f64],
         grid: &Grid,
     ) -> Result<Vec<Series>, QueryError> {
-        let mut ratios = Vec::with_capacity(param.len());
-        for &r in param {
-            if r.is_nan() {
-                return Err(QueryError::execution("ratio value is NaN"));
-            }
+        if any_nan(param).is_some() {
+            return Err(QueryError::execution("Ratio value is NaN"));
+        }
+        for r in [extreme(param, f64::max), extreme(param, f64::min)] {
             let capped = r.clamp(-1.0, 1.0);
             if let Some(at) = a.param.as_ref().filter(|_| r != capped) {
+                let (r, capped) = (crate::format::format_general(r), crate::format::format_general(capped));
                 self.notes.warn(
                     at,
                     &format!("ratio value should be between -1 and 1, got {r}, capping to {capped}"),
                 );
             }
-            ratios.push(capped);
         }
+        let ratios: Vec<f64> = param.iter().map(|r| r.clamp(-1.0, 1.0)).collect();
         self.budget.hold(input.len().saturating_mul(grid.count))?;
         let mut out = Vec::new();
         for s in input {
@@ -137,14 +142,29 @@ impl Evaluator<'_> {
     }
 }
 
+fn any_nan(param: &[f64]) -> Option<f64> {
+    param.iter().copied().find(|p| p.is_nan())
+}
+
+/// The largest or smallest of the values that are numbers.
+fn extreme(param: &[f64], pick: fn(f64, f64) -> f64) -> f64 {
+    param.iter().copied().filter(|p| !p.is_nan()).reduce(pick).unwrap_or(f64::NAN)
+}
+
+/// The first float beyond 64-bit integers.
+const INT64_BOUND: f64 = 9_223_372_036_854_775_808.0;
+
 /// The k of topk and its like. Below 1 nothing is picked.
 fn limit(k: f64) -> Result<usize, QueryError> {
     if k.is_nan() {
         return Err(QueryError::execution("Parameter value is NaN"));
     }
-    if !(-9.223_372_036_854_776e18..9.223_372_036_854_776e18).contains(&k) {
-        let value = crate::format::format_value(k);
-        return Err(QueryError::execution(format!("Scalar value {value} overflows int64")));
+    let value = || crate::format::format_general(k);
+    if k <= -INT64_BOUND {
+        return Err(QueryError::execution(format!("Scalar value {} underflows int64", value())));
+    }
+    if k >= INT64_BOUND {
+        return Err(QueryError::execution(format!("Scalar value {} overflows int64", value())));
     }
     Ok(if k < 1.0 { 0 } else { k as usize })
 }
@@ -187,7 +207,7 @@ fn hash_position(s: &Series) -> f64 {
 }
 
 pub(crate) fn invalid_quantile(q: f64) -> String {
-    format!("quantile value should be between 0 and 1, got {}", crate::format::format_value(q))
+    format!("quantile value should be between 0 and 1, got {}", crate::format::format_general(q))
 }
 
 /// The q-quantile with linear interpolation; NaN counts as the smallest value. Reorders the values.

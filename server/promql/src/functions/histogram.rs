@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::Labels;
 use crate::eval::{ABSENT, Grid, Series, is_absent};
+use crate::format::{format_general, quoted};
 use crate::labels::METRIC_NAME;
 
 const BUCKET_LABEL: &str = "le";
@@ -36,9 +37,9 @@ pub(crate) fn group(input: Vec<Series>, mut bad_bound: impl FnMut(&Labels, &str)
             bad_bound(&s.labels, text);
             continue;
         };
+        // Metrics with different names are different histograms, although the result has no name.
         let labels = s.labels.filtered(|n| n != BUCKET_LABEL);
-        let key = labels.filtered(|n| n != METRIC_NAME);
-        let at = *index.entry(key).or_insert_with(|| {
+        let at = *index.entry(labels.clone()).or_insert_with(|| {
             out.push(Histogram { labels, drop_name: s.drop_name, buckets: Vec::new() });
             out.len() - 1
         });
@@ -90,24 +91,29 @@ pub(crate) struct Forced {
 impl Forced {
     /// The note about it.
     pub(crate) fn note(&self, labels: &Labels, grid: &Grid) -> String {
-        let name = crate::format::quoted(labels.get(METRIC_NAME).unwrap_or(""));
-        let times = if grid.count > 1 {
-            format!(
-                ", over {} samples from {} to {}",
-                self.steps,
-                rfc3339(grid.time(self.first_step)),
-                rfc3339(grid.time(self.last_step))
-            )
-        } else {
-            String::new()
-        };
         format!(
             "input to histogram_quantile needed to be fixed for monotonicity (see \
-             https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile) for metric \
-             name {name}, from buckets {} to {}, with a max diff of {:.2}{times}",
-            self.low, self.high, self.largest
+             https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile){}, from buckets \
+             {} to {}, with a max diff of {}, over {} samples from {} to {}",
+            of_metric(labels),
+            format_general(self.low),
+            format_general(self.high),
+            format_general(two_digits(self.largest)),
+            self.steps,
+            rfc3339(grid.time(self.first_step)),
+            rfc3339(grid.time(self.last_step))
         )
     }
+}
+
+/// Names the metric in a note, where there is a name.
+pub(crate) fn of_metric(labels: &Labels) -> String {
+    labels.get(METRIC_NAME).map_or_else(String::new, |name| format!(" for metric name {}", quoted(name)))
+}
+
+/// Rounded to two significant digits.
+fn two_digits(value: f64) -> f64 {
+    format!("{value:.1e}").parse().unwrap_or(value)
 }
 
 fn rfc3339(ms: i64) -> String {
@@ -142,7 +148,7 @@ fn complete(buckets: &mut Vec<Bucket>) -> Option<()> {
 }
 
 /// The q-quantile, interpolated within its bucket.
-pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>, forced: &mut Option<Forced>) -> f64 {
+pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>, step: usize, forced: &mut Option<Forced>) -> f64 {
     if q.is_nan() {
         return f64::NAN;
     }
@@ -155,7 +161,7 @@ pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>, forced: &mut Option<Fo
     if complete(buckets).is_none() {
         return f64::NAN;
     }
-    make_monotonic(buckets, forced);
+    make_monotonic(buckets, step, forced);
     let n = buckets.len();
     let observations = buckets[n - 1].count;
     if n < 2 || observations == 0.0 || observations.is_nan() {
@@ -180,7 +186,7 @@ pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>, forced: &mut Option<Fo
 }
 
 /// Cumulative counts never fall; scrapes in the middle of an update and rounding make them seem to.
-fn make_monotonic(buckets: &mut [Bucket], forced: &mut Option<Forced>) {
+fn make_monotonic(buckets: &mut [Bucket], step: usize, forced: &mut Option<Forced>) {
     let mut previous = buckets[0].count;
     for b in &mut buckets[1..] {
         if b.count == previous {
@@ -189,17 +195,20 @@ fn make_monotonic(buckets: &mut [Bucket], forced: &mut Option<Forced>) {
         if nearly_equal(previous, b.count) {
             b.count = previous;
         } else if b.count < previous {
-            let f = forced.get_or_insert(Forced {
+            let new = Forced {
                 low: b.bound,
                 high: b.bound,
                 largest: 0.0,
                 steps: 0,
-                first_step: 0,
-                last_step: 0,
-            });
+                first_step: step,
+                last_step: usize::MAX,
+            };
+            let f = forced.get_or_insert(new);
             f.low = f.low.min(b.bound);
             f.high = f.high.max(b.bound);
             f.largest = f.largest.max(previous - b.count);
+            f.steps += usize::from(f.last_step != step);
+            f.last_step = step;
             b.count = previous;
         } else {
             previous = b.count;

@@ -3,7 +3,6 @@
 use regex::Regex;
 
 use crate::eval::Series;
-use crate::format::quoted;
 use crate::functions::is_valid_label_name;
 use crate::labels::METRIC_NAME;
 use crate::{QueryError, anchored_regex};
@@ -77,5 +76,5 @@ fn check_name(name: &str, what: &str) -> Result<(), QueryError> {
     if is_valid_label_name(name) {
         return Ok(());
     }
-    Err(QueryError::execution(format!("invalid {what}: {}", quoted(name))))
+    Err(QueryError::execution(format!("invalid {what}: {name}")))
 }

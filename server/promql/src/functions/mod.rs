@@ -190,7 +190,7 @@ fn type_name(t: Type) -> &'static str {
     }
 }
 
-/// Label names may be any UTF-8 text that is not empty; a replacement character marks bytes that were none.
+/// Label names may be any UTF-8 text that is not empty.
 pub(crate) fn is_valid_label_name(name: &str) -> bool {
-    !name.is_empty() && !name.contains('\u{fffd}')
+    !name.is_empty() && name.chars().all(|c| u32::from(c) < crate::format::RAW_BYTE_BASE)
 }

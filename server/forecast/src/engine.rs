@@ -15,7 +15,7 @@ use crate::{
 const SHAPE_DAYS: usize = 14;
 
 /// Hours of the past that a flow's models learn from; older weeks cost time and tell little.
-const LEARN_HOURS: usize = 8 * WEEK;
+const LEARN_HOURS: usize = 6 * WEEK;
 
 /// Level of the interval between the p10 and the p90 path.
 const INTERVAL: f64 = 0.8;

@@ -20,6 +20,9 @@ const MIN_TRAIN: usize = 10;
 /// Largest widening by the back-test.
 const MAX_WIDENING: f64 = 4.0;
 
+/// Rise over a short history, in standard deviations of what the line leaves over, from which it is a trend.
+const SHORT_RISE: f64 = 5.0;
+
 /// Share of the values outside the interval on each side.
 const TAIL: f64 = 0.1;
 
@@ -48,7 +51,11 @@ impl<'a> Outlook<'a> {
     /// Fits the envelope; `None` with fewer than three known blocks. `trend_allowed` is false where a daily cycle
     /// cannot be told from a trend.
     pub(crate) fn fit(envelope: &'a Envelope, trend_allowed: bool) -> Option<Self> {
-        let line = settle(slope::fit(&envelope.blocks)?, trend_allowed);
+        let mut line = slope::fit(&envelope.blocks)?;
+        let rise = line.slope.abs() * (envelope.blocks.len() - 1 - line.first) as f64;
+        // A few days hold few independent values: the rise must be plain to the eye as well.
+        let plain = envelope.per_day == 1 || rise > SHORT_RISE * line.sigma;
+        line = settle(line, trend_allowed && plain);
         let tests = back_test(&envelope.blocks, trend_allowed);
         let widening = widening(&tests, None);
         Some(Self { envelope, line, widening, tests })

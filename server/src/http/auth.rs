@@ -74,7 +74,8 @@ fn sign_in(kind: Kind, method: &Method, uri: &Uri) -> Response {
     ApiError::unauthorized("sign in, or send a bearer token").into_response()
 }
 
-fn encode_component(text: &str) -> String {
+/// Text as a component of an address.
+pub(crate) fn encode_component(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {

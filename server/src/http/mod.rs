@@ -9,6 +9,7 @@ mod listen;
 mod openapi;
 mod routes;
 
+pub(crate) use auth::encode_component;
 pub use auth::same_site;
 pub use error::ApiError;
 pub use extract::{Caller, JsonBody, MaybeCaller, Params};

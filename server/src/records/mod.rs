@@ -5,7 +5,10 @@
 
 mod migrations;
 
+pub mod asset_changes;
+pub mod assets;
 pub mod audit;
+pub mod forecasts;
 pub mod hosts;
 pub mod orders;
 pub mod tokens;

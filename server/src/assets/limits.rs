@@ -1,0 +1,139 @@
+//! Bounds of an inventory. What is beyond them is refused whole, with the place, so that no half report is stored.
+
+use siaga_protocol::inventory::Inventory;
+
+/// Packages of one host.
+pub const MAX_PACKAGES: usize = 20_000;
+/// Disks of one host.
+pub const MAX_DISKS: usize = 2_000;
+/// Filesystems of one host.
+pub const MAX_FILESYSTEMS: usize = 2_000;
+/// Network interfaces of one host.
+pub const MAX_INTERFACES: usize = 2_000;
+/// Addresses of one interface.
+pub const MAX_ADDRESSES: usize = 256;
+/// Longest text, bytes. A path of a filesystem may be as long as Linux allows.
+pub const MAX_TEXT_BYTES: usize = 4_096;
+
+/// What is beyond a bound, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct LimitError {
+    /// Field of the report.
+    pub at: String,
+    /// Which bound.
+    pub reason: String,
+}
+
+/// Checks a report.
+///
+/// # Errors
+/// The first field that is beyond its bound.
+pub fn check(inventory: &Inventory) -> Result<(), LimitError> {
+    for (at, count, limit) in [
+        ("packages", inventory.packages.len(), MAX_PACKAGES),
+        ("disks", inventory.disks.len(), MAX_DISKS),
+        ("filesystems", inventory.filesystems.len(), MAX_FILESYSTEMS),
+        ("interfaces", inventory.interfaces.len(), MAX_INTERFACES),
+    ] {
+        if count > limit {
+            let reason = format!("{count} entries, at most {limit} are accepted");
+            return Err(LimitError { at: at.to_owned(), reason });
+        }
+    }
+    for (index, interface) in inventory.interfaces.iter().enumerate() {
+        if interface.addresses.len() > MAX_ADDRESSES {
+            let reason = format!("more than {MAX_ADDRESSES} addresses");
+            return Err(LimitError { at: format!("interfaces[{index}].addresses"), reason });
+        }
+    }
+    texts(inventory).try_for_each(|(at, text)| check_text(at, text))
+}
+
+fn check_text(at: String, text: &str) -> Result<(), LimitError> {
+    let reason = if text.len() > MAX_TEXT_BYTES {
+        format!("more than {MAX_TEXT_BYTES} bytes")
+    } else if text.contains('\0') {
+        "a NUL character is not accepted".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(LimitError { at, reason })
+}
+
+fn texts(inventory: &Inventory) -> impl Iterator<Item = (String, &str)> {
+    let (os, hardware) = (&inventory.os, &inventory.hardware);
+    let facts = [
+        ("hostname", &inventory.hostname),
+        ("machine_id", &inventory.machine_id),
+        ("os.name", &os.name),
+        ("os.version", &os.version),
+        ("os.kernel", &os.kernel),
+        ("os.architecture", &os.architecture),
+        ("hardware.vendor", &hardware.vendor),
+        ("hardware.product", &hardware.product),
+        ("hardware.cpu_model", &hardware.cpu_model),
+        ("hardware.virtualization", &hardware.virtualization),
+    ];
+    let disks = (0..).zip(&inventory.disks).flat_map(|(i, disk)| list("disks", i, [&disk.name, &disk.model]));
+    let filesystems = (0..).zip(&inventory.filesystems).flat_map(|(i, filesystem)| {
+        list("filesystems", i, [&filesystem.mountpoint, &filesystem.device, &filesystem.fstype])
+    });
+    let interfaces = (0..).zip(&inventory.interfaces).flat_map(|(i, interface)| {
+        list("interfaces", i, [&interface.name, &interface.mac].into_iter().chain(&interface.addresses))
+    });
+    let packages =
+        (0..).zip(&inventory.packages).flat_map(|(i, package)| list("packages", i, [&package.name, &package.version]));
+    facts
+        .into_iter()
+        .map(|(at, text)| (at.to_owned(), text.as_str()))
+        .chain(disks)
+        .chain(filesystems)
+        .chain(interfaces)
+        .chain(packages)
+}
+
+fn list<'a>(
+    what: &'static str,
+    index: usize,
+    texts: impl IntoIterator<Item = &'a String>,
+) -> impl Iterator<Item = (String, &'a str)> {
+    texts.into_iter().map(move |text| (format!("{what}[{index}]"), text.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use siaga_protocol::inventory::{Interface, Package};
+
+    use super::*;
+
+    #[test]
+    fn what_is_beyond_a_bound_is_named_with_its_place() {
+        type Edit = fn(&mut Inventory);
+        let table: [(Edit, &str); 5] = [
+            (|i| i.packages = vec![Package::default(); MAX_PACKAGES + 1], "packages"),
+            (
+                |i| {
+                    let addresses = vec![String::new(); MAX_ADDRESSES + 1];
+                    i.interfaces = vec![Interface { addresses, ..Interface::default() }];
+                },
+                "interfaces[0].addresses",
+            ),
+            (|i| i.hostname = "x".repeat(MAX_TEXT_BYTES + 1), "hostname"),
+            (|i| i.os.kernel = "6.1\0".to_owned(), "os.kernel"),
+            (
+                |i| {
+                    i.packages = vec![Package::default(); 2];
+                    i.packages[1].version = "\u{0}".to_owned();
+                },
+                "packages[1]",
+            ),
+        ];
+        for (edit, at) in table {
+            let mut inventory = Inventory::default();
+            assert_eq!(check(&inventory), Ok(()));
+            edit(&mut inventory);
+            assert_eq!(check(&inventory).unwrap_err().at, at);
+        }
+    }
+}

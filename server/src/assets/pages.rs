@@ -1,0 +1,320 @@
+//! Pages of the register: `/aset` and `/aset/{code}`.
+
+use askama::Template;
+use axum::extract::{Form, Path, State};
+use axum::response::{Html, Redirect};
+use serde::Deserialize;
+use siaga_protocol::inventory::{Inventory, Package};
+
+use super::entered::{AssetClass, Entered};
+use super::http::find;
+use super::register;
+use crate::access::Right;
+use crate::app::App;
+use crate::console::{Page, PageError, Section, View, render};
+use crate::http::{ApiError, Caller, Params, Routes, encode_component};
+use crate::records::asset_changes::{self, AssetChange};
+use crate::records::assets::{self, Asset, Filter};
+use crate::time::{Millis, now_ms};
+
+/// Assets on one page of the list.
+const PAGE_SIZE: u32 = 50;
+/// Changes shown below an asset.
+const CHANGES_SHOWN: u32 = 100;
+/// Packages shown at once; a search narrows them.
+const PACKAGES_SHOWN: usize = 200;
+
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .page("/aset", Right::ViewAssets, "the register", list)
+        .form("/aset", Right::ManageAssets, "add an asset by hand", create)
+        .page("/aset/{code}", Right::ViewAssets, "one asset", show)
+        .form("/aset/{code}", Right::ManageAssets, "enter what agents cannot see", enter)
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ListParams {
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    kelas: String,
+    #[serde(default)]
+    halaman: u32,
+}
+
+#[derive(Template)]
+#[template(path = "assets/list.html")]
+struct ListTemplate<'a> {
+    page: &'a Page,
+    params: &'a ListParams,
+    assets: &'a [Asset],
+    total: u64,
+    /// Number, address, whether it is the one shown; empty if there is one page only.
+    pages: Vec<(u32, String, bool)>,
+    now: Millis,
+}
+
+impl ListTemplate<'_> {
+    fn classes(&self) -> [AssetClass; 6] {
+        AssetClass::ALL
+    }
+
+    fn value(&self, asset: &Asset) -> String {
+        value_text(self.page, asset)
+    }
+
+    fn seen(&self, asset: &Asset) -> String {
+        asset.seen_at_ms.map_or_else(|| "–".to_owned(), |at| self.page.ago(at, self.now))
+    }
+
+    fn may_enter(&self) -> bool {
+        self.page.may(Right::ManageAssets)
+    }
+}
+
+fn value_text(page: &Page, asset: &Asset) -> String {
+    asset.entered.asset_value().map_or_else(|| "–".to_owned(), |value| page.number(value, 2))
+}
+
+/// Most pages that the list links to.
+const MAX_PAGES_LINKED: u32 = 200;
+
+fn page_links(params: &ListParams, total: u64) -> Vec<(u32, String, bool)> {
+    let pages = u32::try_from(total.div_ceil(PAGE_SIZE.into())).unwrap_or(u32::MAX).min(MAX_PAGES_LINKED);
+    let (q, class) = (encode_component(&params.q), encode_component(&params.kelas));
+    let link = |number| {
+        let address = format!("/aset?q={q}&kelas={class}&halaman={number}");
+        (number, address, number == params.halaman.max(1))
+    };
+    if pages > 1 { (1..=pages).map(link).collect() } else { Vec::new() }
+}
+
+async fn list(
+    State(app): State<App>,
+    view: View,
+    Params(params): Params<ListParams>,
+) -> Result<Html<String>, PageError> {
+    let page = view.page(Section::Assets);
+    let filter = Filter { text: params.q.clone(), class: AssetClass::from_code(&params.kelas) };
+    let offset = params.halaman.saturating_sub(1).saturating_mul(PAGE_SIZE);
+    let found = app.records.run(move |db| assets::list(db, &filter, PAGE_SIZE, offset)).await;
+    let (assets, total) = found.map_err(|e| PageError::new(&page, e))?;
+    let pages = page_links(&params, total);
+    let template = ListTemplate { page: &page, params: &params, assets: &assets, total, pages, now: now_ms() };
+    render(&template).map_err(|e| PageError::new(&page, e))
+}
+
+/// What the forms send: numbers as text, because an empty choice is none.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct EnteredForm {
+    class: String,
+    name: String,
+    sub_class: String,
+    owner: String,
+    custodian: String,
+    location: String,
+    supplier: String,
+    confidentiality: String,
+    integrity: String,
+    availability: String,
+    valid_until: String,
+    note: String,
+}
+
+fn level(field: &'static str, text: &str) -> Result<Option<u8>, ApiError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| ApiError::bad_request(format!("{text:?} is not a number")).at(field))
+}
+
+impl EnteredForm {
+    fn read(self) -> Result<Entered, ApiError> {
+        let entered = Entered {
+            name: self.name.trim().to_owned(),
+            sub_class: self.sub_class.trim().to_owned(),
+            owner: self.owner.trim().to_owned(),
+            custodian: self.custodian.trim().to_owned(),
+            location: self.location.trim().to_owned(),
+            supplier: self.supplier.trim().to_owned(),
+            confidentiality: level("confidentiality", &self.confidentiality)?,
+            integrity: level("integrity", &self.integrity)?,
+            availability: level("availability", &self.availability)?,
+            valid_until: self.valid_until.trim().to_owned(),
+            note: self.note.trim().replace("\r\n", "\n"),
+        };
+        entered.check()?;
+        Ok(entered)
+    }
+}
+
+async fn create(
+    State(app): State<App>,
+    view: View,
+    Caller(principal): Caller,
+    Form(form): Form<EnteredForm>,
+) -> Result<Redirect, PageError> {
+    let page = view.page(Section::Assets);
+    let failed = |error: ApiError| PageError::new(&page, error);
+    let class = AssetClass::from_code(&form.class)
+        .ok_or_else(|| failed(ApiError::bad_request("choose one of the six classes").at("class")))?;
+    let entered = form.read().map_err(failed)?;
+    if entered.name.is_empty() {
+        return Err(failed(ApiError::bad_request(page.t("assets.needs_name")).at("name")));
+    }
+    let actor = principal.actor();
+    let code = app.records.run(move |db| register::add_by_hand(db, class, &entered, &actor, now_ms())).await;
+    let code = code.map_err(|e| failed(e.into()))?;
+    Ok(Redirect::to(&format!("/aset/{code}")))
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ShowParams {
+    #[serde(default)]
+    paket: String,
+}
+
+/// A field of the form: name, key of its label, value.
+type TextField<'a> = (&'static str, &'static str, &'a str);
+
+#[derive(Template)]
+#[template(path = "assets/show.html")]
+struct ShowTemplate<'a> {
+    page: &'a Page,
+    asset: &'a Asset,
+    seen: Option<&'a Inventory>,
+    packages: &'a [&'a Package],
+    package_filter: &'a str,
+    changes: &'a [AssetChange],
+}
+
+impl ShowTemplate<'_> {
+    fn fields(&self) -> [TextField<'_>; 6] {
+        let entered = &self.asset.entered;
+        [
+            ("name", "assets.name", &entered.name),
+            ("sub_class", "assets.sub_class", &entered.sub_class),
+            ("owner", "assets.owner", &entered.owner),
+            ("custodian", "assets.custodian", &entered.custodian),
+            ("location", "assets.location", &entered.location),
+            ("supplier", "assets.supplier", &entered.supplier),
+        ]
+    }
+
+    fn levels(&self) -> [(&'static str, &'static str, Option<u8>); 3] {
+        let entered = &self.asset.entered;
+        [
+            ("confidentiality", "assets.confidentiality", entered.confidentiality),
+            ("integrity", "assets.integrity", entered.integrity),
+            ("availability", "assets.availability", entered.availability),
+        ]
+    }
+
+    fn may_enter(&self) -> bool {
+        self.page.may(Right::ManageAssets)
+    }
+
+    fn level_text(&self, level: &Option<u8>) -> String {
+        level.map_or_else(|| "–".to_owned(), |level| self.page.t(&format!("assets.level.{level}")))
+    }
+
+    fn choices(&self, chosen: &Option<u8>) -> [(u8, String, bool); 3] {
+        [1, 2, 3].map(|level| (level, self.level_text(&Some(level)), *chosen == Some(level)))
+    }
+
+    fn value(&self) -> String {
+        value_text(self.page, self.asset)
+    }
+
+    fn entered_when(&self) -> String {
+        let Some(at) = self.asset.entered_at_ms else { return self.page.t("assets.not_entered") };
+        let when = self.page.datetime(at);
+        self.page.tv("assets.entered_by", &[("who", &self.asset.entered_by), ("when", &when)])
+    }
+
+    fn seen_when(&self) -> String {
+        let when = self.asset.seen_at_ms.map(|at| self.page.datetime(at)).unwrap_or_default();
+        self.page.tv("assets.seen_when", &[("when", &when)])
+    }
+
+    fn when(&self, change: &AssetChange) -> String {
+        self.page.datetime(change.at_ms)
+    }
+
+    fn facts<'b>(&self, seen: &'b Inventory) -> Vec<(&'static str, &'b str)> {
+        let (os, hardware) = (&seen.os, &seen.hardware);
+        let facts = [
+            ("assets.hostname", seen.hostname.as_str()),
+            ("assets.os", &os.name),
+            ("assets.os_version", &os.version),
+            ("assets.kernel", &os.kernel),
+            ("assets.architecture", &os.architecture),
+            ("assets.vendor", &hardware.vendor),
+            ("assets.product", &hardware.product),
+            ("assets.cpu_model", &hardware.cpu_model),
+            ("assets.virtualization", &hardware.virtualization),
+        ];
+        facts.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+    }
+
+    fn bytes(&self, value: &u64) -> String {
+        #[expect(clippy::cast_precision_loss, reason = "a size for people to read")]
+        self.page.bytes(*value as f64)
+    }
+
+    fn kind(&self, change: &AssetChange) -> String {
+        self.page.t(&format!("assets.change.{}", change.kind))
+    }
+}
+
+async fn show(
+    State(app): State<App>,
+    view: View,
+    Path(code): Path<String>,
+    Params(params): Params<ShowParams>,
+) -> Result<Html<String>, PageError> {
+    let page = view.page(Section::Assets);
+    let found = app.records.run(move |db| {
+        let asset = find(db, &code)?;
+        let seen = assets::seen(db, asset.id)?;
+        let changes = asset_changes::list(db, Some(&code), 0, CHANGES_SHOWN, 0)?;
+        Ok::<_, ApiError>((asset, seen, changes))
+    });
+    let (asset, seen, changes) = found.await.map_err(|e| PageError::new(&page, e))?;
+    let wanted = params.paket.trim().to_lowercase();
+    let packages: Vec<&Package> = seen
+        .iter()
+        .flat_map(|seen| &seen.packages)
+        .filter(|package| package.name.to_lowercase().contains(&wanted))
+        .take(PACKAGES_SHOWN)
+        .collect();
+    let template = ShowTemplate {
+        page: &page,
+        asset: &asset,
+        seen: seen.as_ref(),
+        packages: &packages,
+        package_filter: &params.paket,
+        changes: &changes,
+    };
+    render(&template).map_err(|e| PageError::new(&page, e))
+}
+
+async fn enter(
+    State(app): State<App>,
+    view: View,
+    Caller(principal): Caller,
+    Path(code): Path<String>,
+    Form(form): Form<EnteredForm>,
+) -> Result<Redirect, PageError> {
+    let page = view.page(Section::Assets);
+    let entered = form.read().map_err(|e| PageError::new(&page, e))?;
+    let actor = principal.actor();
+    let stored = app.records.run(move |db| {
+        let asset = find(db, &code)?;
+        register::enter(db, &asset, &entered, &actor, now_ms())?;
+        Ok::<_, ApiError>(asset.code)
+    });
+    let code = stored.await.map_err(|e| PageError::new(&page, e))?;
+    Ok(Redirect::to(&format!("/aset/{code}")))
+}

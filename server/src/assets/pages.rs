@@ -215,6 +215,14 @@ impl ShowTemplate<'_> {
         self.page.may(Right::ManageAssets)
     }
 
+    fn class_text(&self) -> String {
+        self.page.t(&format!("assets.class.{}", self.asset.class.code()))
+    }
+
+    fn state_text(&self) -> String {
+        self.page.t(&format!("assets.state.{}", self.asset.state.code()))
+    }
+
     fn level_text(&self, level: &Option<u8>) -> String {
         level.map_or_else(|| "–".to_owned(), |level| self.page.t(&format!("assets.level.{level}")))
     }

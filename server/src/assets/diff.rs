@@ -49,7 +49,12 @@ pub struct FieldChange {
 pub fn diff(old: &Inventory, new: &Inventory) -> Vec<FieldChange> {
     let mut changes = Vec::new();
     facts(old, new, &mut changes);
-    parts("disk", &by_name(&old.disks, |disk| &disk.name), &by_name(&new.disks, |disk| &disk.name), &mut changes);
+    parts(
+        "disk",
+        &by_name(&old.disks, |disk| &disk.name),
+        &by_name(&new.disks, |disk| &disk.name),
+        &mut changes,
+    );
     parts(
         "filesystem",
         &by_name(&old.filesystems, |filesystem| &filesystem.mountpoint),

@@ -50,9 +50,9 @@ impl AssetClass {
 }
 
 /// Longest entered text, bytes; a note may be longer.
-pub const MAX_ENTERED_BYTES: usize = 500;
+const MAX_ENTERED_BYTES: usize = 500;
 /// Longest note, bytes.
-pub const MAX_NOTE_BYTES: usize = 5_000;
+const MAX_NOTE_BYTES: usize = 5_000;
 
 /// The fields that people enter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -216,7 +216,11 @@ mod tests {
             changes.iter().map(|c| (c.field.as_str(), c.old.as_deref(), c.new.as_deref())).collect();
         assert_eq!(
             seen,
-            [("owner", None, Some("Kabid")), ("location", Some("Ruang A"), None), ("integrity", None, Some("2"))]
+            [
+                ("owner", None, Some("Kabid")),
+                ("location", Some("Ruang A"), None),
+                ("integrity", None, Some("2"))
+            ]
         );
     }
 }

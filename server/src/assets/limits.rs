@@ -3,17 +3,17 @@
 use siaga_protocol::inventory::Inventory;
 
 /// Packages of one host.
-pub const MAX_PACKAGES: usize = 20_000;
+const MAX_PACKAGES: usize = 20_000;
 /// Disks of one host.
-pub const MAX_DISKS: usize = 2_000;
+const MAX_DISKS: usize = 2_000;
 /// Filesystems of one host.
-pub const MAX_FILESYSTEMS: usize = 2_000;
+const MAX_FILESYSTEMS: usize = 2_000;
 /// Network interfaces of one host.
-pub const MAX_INTERFACES: usize = 2_000;
+const MAX_INTERFACES: usize = 2_000;
 /// Addresses of one interface.
-pub const MAX_ADDRESSES: usize = 256;
+const MAX_ADDRESSES: usize = 256;
 /// Longest text, bytes. A path of a filesystem may be as long as Linux allows.
-pub const MAX_TEXT_BYTES: usize = 4_096;
+const MAX_TEXT_BYTES: usize = 4_096;
 
 /// What is beyond a bound, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -82,8 +82,9 @@ fn texts(inventory: &Inventory) -> impl Iterator<Item = (String, &str)> {
     let interfaces = (0..).zip(&inventory.interfaces).flat_map(|(i, interface)| {
         list("interfaces", i, [&interface.name, &interface.mac].into_iter().chain(&interface.addresses))
     });
-    let packages =
-        (0..).zip(&inventory.packages).flat_map(|(i, package)| list("packages", i, [&package.name, &package.version]));
+    let packages = (0..)
+        .zip(&inventory.packages)
+        .flat_map(|(i, package)| list("packages", i, [&package.name, &package.version]));
     facts
         .into_iter()
         .map(|(at, text)| (at.to_owned(), text.as_str()))

@@ -100,7 +100,8 @@ async fn list(
     let found = app.records.run(move |db| assets::list(db, &filter, PAGE_SIZE, offset)).await;
     let (assets, total) = found.map_err(|e| PageError::new(&page, e))?;
     let pages = page_links(&params, total);
-    let template = ListTemplate { page: &page, params: &params, assets: &assets, total, pages, now: now_ms() };
+    let template =
+        ListTemplate { page: &page, params: &params, assets: &assets, total, pages, now: now_ms() };
     render(&template).map_err(|e| PageError::new(&page, e))
 }
 

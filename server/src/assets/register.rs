@@ -16,10 +16,10 @@ use crate::records::{RecordsError, audit};
 use crate::time::Millis;
 
 /// Changes of one report that are written down one by one; the rest is counted in one further row.
-pub const MAX_CHANGES_A_REPORT: usize = 5_000;
+const MAX_CHANGES_A_REPORT: usize = 5_000;
 
 /// Sub Klasifikasi of a host.
-pub const SERVER_SUB_CLASS: &str = "Server";
+const SERVER_SUB_CLASS: &str = "Server";
 
 /// Whether an asset is in service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -68,8 +68,15 @@ pub fn follow_hosts(db: &Connection, now_ms: Millis) -> Result<usize, RecordsErr
             changed += 1;
             assets::set_state(db, id, wanted)?;
             let (old, new) = (Some(state.code()), Some(wanted.code()));
-            let change =
-                NewChange { asset_id: id, at_ms: now_ms, source: "siaga", kind: "state", field: "state", old, new };
+            let change = NewChange {
+                asset_id: id,
+                at_ms: now_ms,
+                source: "siaga",
+                kind: "state",
+                field: "state",
+                old,
+                new,
+            };
             asset_changes::add(db, &change)?;
         }
     }
@@ -140,7 +147,10 @@ pub fn enter(
     for change in &changes {
         let (old, new) = (change.old.as_deref(), change.new.as_deref());
         let (asset_id, field) = (asset.id, change.field.as_str());
-        asset_changes::add(db, &NewChange { asset_id, at_ms: now_ms, source: actor, kind: "entered", field, old, new })?;
+        asset_changes::add(
+            db,
+            &NewChange { asset_id, at_ms: now_ms, source: actor, kind: "entered", field, old, new },
+        )?;
     }
     let fields: Vec<&str> = changes.iter().map(|change| change.field.as_str()).collect();
     audit::add(db, now_ms, actor, "asset.enter", &asset.code, &fields.join(", "))?;

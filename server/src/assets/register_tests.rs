@@ -24,7 +24,8 @@ fn records_with_host() -> Records {
 }
 
 fn inventory(packages: &[(&str, &str)]) -> Inventory {
-    let package = |(name, version): &(&str, &str)| Package { name: (*name).to_owned(), version: (*version).to_owned() };
+    let package =
+        |(name, version): &(&str, &str)| Package { name: (*name).to_owned(), version: (*version).to_owned() };
     Inventory {
         hostname: "web".to_owned(),
         packages: packages.iter().map(package).collect(),

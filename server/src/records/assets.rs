@@ -118,8 +118,7 @@ pub fn list(db: &Connection, filter: &Filter, limit: u32, offset: u32) -> Result
         params![class, text, inside, beginning],
         |row| row.get(0),
     )?;
-    let mut statement =
-        db.prepare_cached(&format!("{SELECT}{WHERE} ORDER BY a.id LIMIT ?5 OFFSET ?6"))?;
+    let mut statement = db.prepare_cached(&format!("{SELECT}{WHERE} ORDER BY a.id LIMIT ?5 OFFSET ?6"))?;
     let rows = statement
         .query_map(params![class, text, inside, beginning, limit, offset], asset)?
         .collect::<rusqlite::Result<Vec<_>>>()?;
@@ -252,15 +251,17 @@ pub fn hosts_and_assets(db: &Connection) -> Result<Vec<(String, bool, Option<(i6
 /// # Errors
 /// If a statement fails or the stored facts cannot be read.
 pub fn seen(db: &Connection, id: i64) -> Result<Option<Inventory>> {
-    let facts: Option<String> =
-        db.query_row("SELECT facts FROM asset_seen WHERE asset_id = ?1", [id], |row| row.get(0)).optional()?;
+    let facts: Option<String> = db
+        .query_row("SELECT facts FROM asset_seen WHERE asset_id = ?1", [id], |row| row.get(0))
+        .optional()?;
     let Some(facts) = facts else { return Ok(None) };
     let mut inventory: Inventory = serde_json::from_str(&facts)
         .map_err(|e| RecordsError::Corrupt { column: "asset_seen.facts", reason: e.to_string() })?;
     let mut statement = db.prepare_cached(
         "SELECT name, version FROM asset_packages WHERE asset_id = ?1 ORDER BY name, version",
     )?;
-    let packages = statement.query_map([id], |row| Ok(Package { name: row.get(0)?, version: row.get(1)? }))?;
+    let packages =
+        statement.query_map([id], |row| Ok(Package { name: row.get(0)?, version: row.get(1)? }))?;
     inventory.packages = packages.collect::<rusqlite::Result<_>>()?;
     Ok(Some(inventory))
 }
@@ -292,7 +293,8 @@ pub fn set_seen(
     for package in old.difference(&new) {
         remove.execute(params![id, package.name, package.version])?;
     }
-    let mut add = db.prepare_cached("INSERT INTO asset_packages (asset_id, name, version) VALUES (?1, ?2, ?3)")?;
+    let mut add =
+        db.prepare_cached("INSERT INTO asset_packages (asset_id, name, version) VALUES (?1, ?2, ?3)")?;
     for package in new.difference(&old) {
         add.execute(params![id, package.name, package.version])?;
     }

@@ -11,7 +11,7 @@ const MIN_PIECE: usize = 8;
 /// Bends looked for, one after the other.
 const MAX_BENDS: usize = 3;
 
-/// F statistic a bend must reach: the 1 % point of its supremum over all places (Andrews, 1993).
+/// F statistic a bend must reach: above the 1 % point of its supremum over all places (about 12; Andrews, 1993).
 const BEND_F: f64 = 14.0;
 
 /// Points used at most: pairs grow with the square.

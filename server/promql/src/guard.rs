@@ -270,10 +270,12 @@ mod tests {
         for text in ["x[1e30]", "x[inf]", "x[NaN]", "x offset 1e300", "x[5m:1e99]", "x offset -Inf"] {
             assert!(!ok(text), "{text}");
         }
-        for text in ["5x", "0x", "0xg", "x[on(x)]", "x[5x]"] {
-            assert!(!ok(text) || text.contains("on"), "{text}");
+        for text in ["5x", "0x", "0xg", "x[5x]"] {
+            assert!(!ok(text), "{text}");
         }
-        for text in ["0x1F", "x[0x10]", "x[5m]", "x[300]", "x[5m:1m] offset -5m", "x offset 1.5", "x == Inf", "inf"] {
+        for text in
+            ["0x1F", "x[0x10]", "x[5m]", "x[300]", "x[5m:1m] offset -5m", "x offset 1.5", "x == Inf", "inf"]
+        {
             assert!(ok(text), "{text}");
         }
     }

@@ -27,11 +27,12 @@ impl Agent {
         let file = folder.path().join("agent.toml");
         std::fs::write(&file, config)?;
         let token = server.command(&["enrol-token"])?;
-        run(Command::new(program("siaga-agent"))
-            .arg("enrol")
-            .arg("--config")
-            .arg(&file)
-            .args(["--server", &server.api.url, "--token", token.trim()]))?;
+        run(Command::new(program("siaga-agent")).arg("enrol").arg("--config").arg(&file).args([
+            "--server",
+            &server.api.url,
+            "--token",
+            token.trim(),
+        ]))?;
         let mut agent = Self { folder, child: None };
         agent.launch()?;
         Ok(agent)
@@ -72,7 +73,10 @@ impl Agent {
     /// # Errors
     /// If it cannot be started.
     pub fn launch(&mut self) -> anyhow::Result<()> {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("agent.log"))?;
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("agent.log"))?;
         let child = Command::new(program("siaga-agent"))
             .arg("run")
             .arg("--config")

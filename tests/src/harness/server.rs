@@ -66,7 +66,10 @@ impl Server {
     /// # Errors
     /// If it does not become ready.
     pub async fn launch(&mut self) -> anyhow::Result<()> {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("server.log"))?;
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("server.log"))?;
         let mut child = Command::new(program("siaga-server"))
             .arg("serve")
             .arg("--config")

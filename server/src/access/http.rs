@@ -4,13 +4,14 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 
-use super::{Principal, Right, Role, hash_password, hash_secret, new_id, new_secret};
+use super::manage::{self, NewUser};
+use super::{Principal, Right, Role};
 use crate::app::App;
 use crate::http::{ApiError, Caller, JsonBody, Routes};
+use crate::records::audit;
 use crate::records::tokens::{self, ApiToken};
 use crate::records::users::{self, User};
-use crate::records::{RecordsError, audit};
-use crate::time::{Millis, now_ms};
+use crate::time::Millis;
 
 /// Routes of users and tokens under `/api/v1`.
 #[must_use]
@@ -64,7 +65,7 @@ async fn list_users(State(app): State<App>) -> Result<Json<Vec<UserBody>>, ApiEr
 /// Body of a new user.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewUser {
+struct NewUserBody {
     username: String,
     display_name: String,
     password: String,
@@ -75,51 +76,15 @@ struct NewUser {
 async fn create_user(
     State(app): State<App>,
     Caller(principal): Caller,
-    JsonBody(new): JsonBody<NewUser>,
+    JsonBody(new): JsonBody<NewUserBody>,
 ) -> Result<Json<UserBody>, ApiError> {
-    check_username(&new.username)?;
-    let password = new.password;
-    let hash = tokio::task::spawn_blocking(move || hash_password(&password))
-        .await
-        .map_err(|_| ApiError::internal("hashing was interrupted"))?
-        .map_err(|error| ApiError::bad_request(error.to_string()).at("password"))?;
-    let user = User {
-        id: new_id(),
+    let new = NewUser {
         username: new.username,
         display_name: new.display_name,
+        password: new.password,
         roles: new.roles,
-        disabled_at_ms: None,
     };
-    let actor = principal.actor();
-    let created = app
-        .records
-        .run(move |db| {
-            if users::by_username(db, &user.username)?.is_some() {
-                return Err(ApiError::conflict(format!("user {} exists", user.username)).at("username"));
-            }
-            let now = now_ms();
-            users::insert(db, &user, &hash, now)?;
-            audit::add(db, now, &actor, "user.create", &user.username, &role_codes(&user.roles))?;
-            Ok(user)
-        })
-        .await?;
-    Ok(Json(created.into()))
-}
-
-/// Checks a name to sign in with.
-pub(crate) fn check_username(name: &str) -> Result<(), ApiError> {
-    let good = (1..=64).contains(&name.len())
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c));
-    if good {
-        Ok(())
-    } else {
-        Err(ApiError::bad_request("a user name has 1 to 64 characters of a-z, 0-9, dot, dash, underscore")
-            .at("username"))
-    }
-}
-
-pub(crate) fn role_codes(roles: &[Role]) -> String {
-    roles.iter().map(|role| role.code()).collect::<Vec<_>>().join(",")
+    Ok(Json(manage::add_user(&app, principal.actor(), new).await?.into()))
 }
 
 async fn set_roles(
@@ -128,19 +93,7 @@ async fn set_roles(
     Path(username): Path<String>,
     JsonBody(roles): JsonBody<Vec<Role>>,
 ) -> Result<Json<UserBody>, ApiError> {
-    let actor = principal.actor();
-    let user = app
-        .records
-        .run(move |db| {
-            let (mut user, _) = users::by_username(db, &username)?
-                .ok_or_else(|| ApiError::not_found(format!("user {username}")))?;
-            users::set_roles(db, &user.id, &roles)?;
-            audit::add(db, now_ms(), &actor, "user.roles", &username, &role_codes(&roles))?;
-            user.roles = roles;
-            Ok::<_, ApiError>(user)
-        })
-        .await?;
-    Ok(Json(user.into()))
+    Ok(Json(manage::set_roles(&app, principal.actor(), username, roles).await?.into()))
 }
 
 /// An API token in answers.
@@ -174,9 +127,6 @@ fn token_body(token: ApiToken, secret: Option<String>) -> TokenBody {
     }
 }
 
-/// Tokens that one user may hold.
-const MAX_TOKENS_PER_USER: usize = 50;
-
 /// Body of a new token.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -191,32 +141,7 @@ async fn create_token(
     Caller(principal): Caller,
     JsonBody(new): JsonBody<NewToken>,
 ) -> Result<Json<TokenBody>, ApiError> {
-    if new.name.is_empty() || new.name.len() > 100 {
-        return Err(ApiError::bad_request("a token's name has 1 to 100 bytes").at("name"));
-    }
-    let user = principal.user()?.clone();
-    let actor = principal.actor();
-    let secret = new_secret("api");
-    let hash = hash_secret(&secret);
-    let now = now_ms();
-    let token = ApiToken {
-        id: new_id(),
-        user_id: user.id.clone(),
-        name: new.name,
-        created_at_ms: now,
-        expires_at_ms: new.valid_days.map(|days| now + i64::from(days) * crate::time::DAY_MS),
-    };
-    let stored = token.clone();
-    app.records
-        .run(move |db| {
-            if tokens::api_tokens_of(db, &user.id)?.len() >= MAX_TOKENS_PER_USER {
-                return Err(ApiError::conflict(format!("a user holds {MAX_TOKENS_PER_USER} tokens at most")));
-            }
-            tokens::insert_api_token(db, &stored, &hash)?;
-            audit::add(db, now, &actor, "token.create", &stored.name, &stored.id)?;
-            Ok(())
-        })
-        .await?;
+    let (token, secret) = manage::make_api_token(&app, principal.user()?, new.name, new.valid_days).await?;
     Ok(Json(token_body(token, Some(secret))))
 }
 
@@ -225,17 +150,7 @@ async fn delete_token(
     Caller(principal): Caller,
     Path(id): Path<String>,
 ) -> Result<Json<serde_json::Value>, ApiError> {
-    let user_id = principal.user()?.id.clone();
-    let actor = principal.actor();
-    app.records
-        .run(move |db| {
-            if !tokens::delete_api_token(db, &user_id, &id)? {
-                return Err(ApiError::not_found(format!("token {id}")));
-            }
-            audit::add(db, now_ms(), &actor, "token.delete", &id, "")?;
-            Ok(())
-        })
-        .await?;
+    manage::revoke_api_token(&app, principal.user()?, id).await?;
     Ok(Json(serde_json::json!({ "deleted": true })))
 }
 
@@ -250,7 +165,7 @@ struct AuditBody {
 }
 
 async fn list_audit(State(app): State<App>) -> Result<Json<Vec<AuditBody>>, ApiError> {
-    let entries = app.records.run(|db| Ok::<_, RecordsError>(audit::latest(db, 500)?)).await?;
+    let entries = app.records.run(|db| audit::latest(db, 500)).await?;
     let body = entries
         .into_iter()
         .map(|e| AuditBody {

@@ -5,6 +5,7 @@
 
 mod bootstrap;
 pub mod http;
+pub(crate) mod manage;
 mod password;
 mod principal;
 mod rights;

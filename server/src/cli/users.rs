@@ -4,6 +4,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
 use super::ConfigFile;
+use crate::access::manage;
 use crate::access::{Role, hash_password, new_id, new_password};
 use crate::records::users::{self, User};
 use crate::records::{RecordsError, audit};
@@ -54,7 +55,7 @@ pub(super) fn run(args: UserArgs) -> anyhow::Result<()> {
     let now = now_ms();
     match args.command {
         UserCommand::Add { username, display_name, roles } => {
-            crate::access::http::check_username(&username).map_err(|e| anyhow::anyhow!("{}", e.message()))?;
+            manage::check_username(&username)?;
             let password = new_password();
             let hash = hash_password(&password)?;
             let user = User {
@@ -67,7 +68,7 @@ pub(super) fn run(args: UserArgs) -> anyhow::Result<()> {
             records
                 .transaction(|db| {
                     users::insert(db, &user, &hash, now)?;
-                    let roles = crate::access::http::role_codes(&user.roles);
+                    let roles = manage::role_codes(&user.roles);
                     audit::add(db, now, "siaga:cli", "user.create", &user.username, &roles)
                 })
                 .with_context(|| format!("cannot add user {}", user.username))?;
@@ -76,7 +77,7 @@ pub(super) fn run(args: UserArgs) -> anyhow::Result<()> {
         UserCommand::List => {
             for user in records.transaction(|db| users::list(db))? {
                 let state = if user.disabled_at_ms.is_some() { " (disabled)" } else { "" };
-                println!("{}\t{}{state}", user.username, crate::access::http::role_codes(&user.roles));
+                println!("{}\t{}{state}", user.username, manage::role_codes(&user.roles));
             }
         }
         UserCommand::ResetPassword { username } => {

@@ -6,9 +6,15 @@
 
 pub mod chart;
 mod format;
+mod overview;
 mod page;
+mod servers;
 mod sign_in;
 mod statics;
+#[cfg(test)]
+mod texts;
+mod tokens;
+mod users;
 
 pub use page::{Page, PageError, Section, View, render};
 
@@ -17,5 +23,11 @@ use crate::http::Routes;
 /// Routes of the pages that belong to no single capability.
 #[must_use]
 pub fn routes() -> Routes {
-    Routes::new().merge(sign_in::routes()).merge(statics::routes())
+    Routes::new()
+        .merge(overview::routes())
+        .merge(servers::routes())
+        .merge(users::routes())
+        .merge(tokens::routes())
+        .merge(sign_in::routes())
+        .merge(statics::routes())
 }

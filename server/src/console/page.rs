@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{Html, IntoResponse, Response};
 use axum_extra::extract::CookieJar;
@@ -224,6 +225,9 @@ impl PageError {
 struct ErrorTemplate<'a> {
     page: &'a Page,
     status: u16,
+    /// For people, in their language.
+    explanation: String,
+    /// What exactly was wrong.
     message: &'a str,
 }
 
@@ -231,12 +235,25 @@ impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         self.error.log();
         let status = self.error.status();
-        let template =
-            ErrorTemplate { page: &self.page, status: status.as_u16(), message: self.error.message() };
+        let template = ErrorTemplate {
+            page: &self.page,
+            status: status.as_u16(),
+            explanation: self.page.t(&format!("error.{}", explained(status))),
+            message: self.error.message(),
+        };
         match template.render() {
             Ok(html) => (status, Html(html)).into_response(),
             Err(_) => self.error.into_response(),
         }
+    }
+}
+
+/// The status whose explanation fits best.
+fn explained(status: StatusCode) -> u16 {
+    match status.as_u16() {
+        known @ (400 | 401 | 403 | 404 | 409 | 503) => known,
+        client if client < 500 => 400,
+        _ => 500,
     }
 }
 

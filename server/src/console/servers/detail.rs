@@ -1,0 +1,176 @@
+//! The page of one server.
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::response::{Html, Redirect};
+use serde::Deserialize;
+
+use super::charts::{Charts, Stretch};
+use super::figures::{quoted, single};
+use super::{HostState, Limits, fleet_figures, host_state};
+use crate::access::Right;
+use crate::app::App;
+use crate::console::page::{Page, PageError, Section, View, render};
+use crate::fleet::http::host_is_silent;
+use crate::http::{ApiError, Caller};
+use crate::metrics::QueryError;
+use crate::records::audit;
+use crate::records::hosts::{self, Host};
+use crate::time::{Millis, SECOND_MS, now_ms};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Choice {
+    #[serde(default)]
+    rentang: String,
+}
+
+/// A stretch of time as a link.
+struct Tab {
+    code: &'static str,
+    label: String,
+    current: bool,
+}
+
+/// What the agent itself costs its host.
+#[derive(Default)]
+struct AgentCost {
+    cpu_percent: Option<f64>,
+    memory_bytes: Option<f64>,
+    collect_seconds: Option<f64>,
+    spool_bytes: Option<f64>,
+}
+
+#[derive(Template)]
+#[template(path = "servers/detail.html")]
+struct DetailTemplate<'a> {
+    page: &'a Page,
+    host: &'a Host,
+    state: HostState,
+    /// Key of the name, and the text.
+    facts: Vec<(&'static str, String)>,
+    tabs: Vec<Tab>,
+    charts: Vec<String>,
+    failure: Option<String>,
+    may_retire: bool,
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    view: View,
+    Path(instance): Path<String>,
+    Query(choice): Query<Choice>,
+) -> Result<Html<String>, PageError> {
+    let page = view.page(Section::Servers);
+    let failed = |error: ApiError| PageError::new(&page, error);
+    let wanted = instance.clone();
+    let host =
+        app.records.run(move |db| hosts::by_instance(db, &wanted)).await.map_err(|e| failed(e.into()))?;
+    let host = host.ok_or_else(|| failed(ApiError::not_found(format!("server {instance}"))))?;
+    let stretch = Stretch::from_code(&choice.rentang).unwrap_or(Stretch::SixHours);
+    let now = now_ms();
+    let limits = Limits::of(&app.config.current().capacity);
+    let (figures, charts, agent, failure) = match measured(&app, &page, &host, stretch, limits, now).await {
+        Ok((figures, charts, agent)) => (figures, charts, agent, None),
+        Err(error) => (None, Vec::new(), AgentCost::default(), Some(error.to_string())),
+    };
+    let template = DetailTemplate {
+        page: &page,
+        state: host_state(host_is_silent(&app, &host, now), &figures.unwrap_or_default(), limits),
+        facts: facts(&page, &host, app.presence.last_heard(&host), &agent, now),
+        host: &host,
+        tabs: tabs(&page, stretch),
+        charts,
+        failure,
+        may_retire: page.may(Right::ManageFleet),
+    };
+    render(&template).map_err(failed)
+}
+
+fn facts(
+    page: &Page,
+    host: &Host,
+    heard: Millis,
+    agent: &AgentCost,
+    now: Millis,
+) -> Vec<(&'static str, String)> {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
+    vec![
+        ("servers.hostname", host.hostname.clone()),
+        ("servers.heard", format!("{} ({})", page.ago(heard, now), page.datetime_seconds(heard))),
+        ("servers.enrolled", page.datetime(host.enrolled_at_ms)),
+        ("servers.agent", host.agent_version.clone()),
+        ("servers.running_since", or_dash(host.started_at_ms.map(|at| page.datetime(at)))),
+        ("servers.interval", page.duration(i64::from(host.interval_seconds) * SECOND_MS)),
+        ("servers.agent_cpu", or_dash(agent.cpu_percent.map(|value| format!("{}%", page.number(value, 2))))),
+        ("servers.agent_memory", or_dash(agent.memory_bytes.map(|value| page.bytes(value)))),
+        (
+            "servers.agent_collect",
+            or_dash(agent.collect_seconds.map(|value| format!("{} ms", page.number(value * 1_000.0, 1)))),
+        ),
+        ("servers.agent_spool", or_dash(agent.spool_bytes.map(|value| page.bytes(value)))),
+    ]
+}
+
+fn tabs(page: &Page, current: Stretch) -> Vec<Tab> {
+    Stretch::ALL
+        .into_iter()
+        .map(|stretch| Tab {
+            code: stretch.code(),
+            label: page.duration(stretch.length_ms()),
+            current: stretch == current,
+        })
+        .collect()
+}
+
+type Measured = (Option<super::HostFigures>, Vec<String>, AgentCost);
+
+async fn measured(
+    app: &App,
+    page: &Page,
+    host: &Host,
+    stretch: Stretch,
+    limits: Limits,
+    now: Millis,
+) -> Result<Measured, QueryError> {
+    let instance = &host.instance;
+    let charts = Charts { app, page, instance, interval_seconds: host.interval_seconds, stretch, now };
+    let of = format!("{{instance={}}}", quoted(instance));
+    let window = format!("[{}s]", (host.interval_seconds * 4).max(120));
+    let cpu = format!("100 * sum(rate(siaga_agent_cpu_seconds_total{of}{window}))");
+    let memory = format!("max(siaga_agent_resident_memory_bytes{of})");
+    let collect = format!("max(siaga_agent_collection_duration_seconds{of})");
+    let spool = format!("max(siaga_agent_spool_bytes{of})");
+    let (mut figures, charts, cpu, memory, collect, spool) = tokio::try_join!(
+        fleet_figures(app, now),
+        charts.render(limits),
+        single(app, &cpu, now),
+        single(app, &memory, now),
+        single(app, &collect, now),
+        single(app, &spool, now),
+    )?;
+    let agent =
+        AgentCost { cpu_percent: cpu, memory_bytes: memory, collect_seconds: collect, spool_bytes: spool };
+    Ok((figures.remove(instance), charts, agent))
+}
+
+/// Takes a server out of service.
+pub(super) async fn retire(
+    State(app): State<App>,
+    view: View,
+    Caller(principal): Caller,
+    Path(instance): Path<String>,
+) -> Result<Redirect, PageError> {
+    let page = view.page(Section::Servers);
+    let actor = principal.actor();
+    app.records
+        .run(move |db| {
+            let host = hosts::by_instance(db, &instance)?
+                .ok_or_else(|| ApiError::not_found(format!("server {instance}")))?;
+            hosts::retire(db, &host.id, now_ms())?;
+            audit::add(db, now_ms(), &actor, "host.retire", &instance, "")?;
+            Ok::<_, ApiError>(())
+        })
+        .await
+        .map_err(|e| PageError::new(&page, e))?;
+    Ok(Redirect::to("/server"))
+}

@@ -1,0 +1,236 @@
+//! Token: one's own account and API tokens, and the enrolment of servers.
+
+use askama::Template;
+use axum::extract::{Form, Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::page::{Page, PageError, Section, View, render};
+use super::users::role_name;
+use crate::access::manage::{self, ManageError};
+use crate::access::{Right, UserPrincipal};
+use crate::app::App;
+use crate::fleet::new_enrol_token;
+use crate::http::{ApiError, Caller, Routes};
+use crate::records::{RecordsError, tokens};
+use crate::time::{millis, now_ms};
+
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .page("/token", Right::ViewServers, "own account and API tokens", show)
+        .form("/token", Right::ViewServers, "make an API token", make)
+        .form("/token/{id}/cabut", Right::ViewServers, "revoke an own API token", revoke)
+        .form("/token/sandi", Right::ViewServers, "change the own password", change_password)
+        .form("/token/pendaftaran", Right::ManageFleet, "make an enrolment token", make_enrolment)
+}
+
+struct TokenRow {
+    id: String,
+    name: String,
+    made: String,
+    expires: Option<String>,
+}
+
+/// A secret that is shown once.
+struct Enrolment {
+    command: String,
+    until: String,
+}
+
+#[derive(Template)]
+#[template(path = "users/tokens.html")]
+struct TokensTemplate<'a> {
+    page: &'a Page,
+    user: &'a UserPrincipal,
+    roles: String,
+    tokens: Vec<TokenRow>,
+    made: Option<String>,
+    enrolment: Option<Enrolment>,
+    may_enrol: bool,
+    problem: Option<String>,
+}
+
+async fn template<'a>(
+    app: &App,
+    page: &'a Page,
+    user: &'a UserPrincipal,
+) -> Result<TokensTemplate<'a>, ApiError> {
+    let id = user.id.clone();
+    let found = app.records.run(move |db| tokens::api_tokens_of(db, &id)).await?;
+    let tokens = found
+        .into_iter()
+        .map(|token| TokenRow {
+            id: token.id,
+            name: token.name,
+            made: page.datetime(token.created_at_ms),
+            expires: token.expires_at_ms.map(|at| page.datetime(at)),
+        })
+        .collect();
+    let roles: Vec<String> = user.roles.iter().map(|role| role_name(page, *role)).collect();
+    Ok(TokensTemplate {
+        page,
+        user,
+        roles: roles.join(", "),
+        tokens,
+        made: None,
+        enrolment: None,
+        may_enrol: page.may(Right::ManageFleet),
+        problem: None,
+    })
+}
+
+/// Renders the page after `change` was put into it.
+async fn answer(
+    app: &App,
+    view: View,
+    caller: &Caller,
+    change: impl AsyncFnOnce(&Page, &UserPrincipal, &mut TokensTemplate<'_>) -> Result<StatusCode, ApiError>,
+) -> Result<Response, PageError> {
+    let page = view.page(Section::None);
+    let work = async {
+        let user = caller.0.user()?;
+        // The change comes first, so that the list shows what it made.
+        let mut changed = template(app, &page, user).await?;
+        let status = change(&page, user, &mut changed).await?;
+        let fresh = template(app, &page, user).await?;
+        changed.tokens = fresh.tokens;
+        Ok((status, render(&changed)?).into_response())
+    };
+    work.await.map_err(|e: ApiError| PageError::new(&page, e))
+}
+
+fn problem(
+    page: &Page,
+    template: &mut TokensTemplate<'_>,
+    error: ManageError,
+) -> Result<StatusCode, ApiError> {
+    let Some(key) = error.key() else { return Err(error.into()) };
+    template.problem = Some(page.t(key));
+    Ok(ApiError::from(error).status())
+}
+
+async fn show(State(app): State<App>, view: View, caller: Caller) -> Result<Response, PageError> {
+    answer(&app, view, &caller, async |_, _, _| Ok(StatusCode::OK)).await
+}
+
+#[derive(Debug, Deserialize)]
+struct NewToken {
+    name: String,
+    #[serde(default)]
+    hari: String,
+}
+
+async fn make(
+    State(app): State<App>,
+    view: View,
+    caller: Caller,
+    Form(new): Form<NewToken>,
+) -> Result<Response, PageError> {
+    // The choice is a list; what is not a number in it means no end.
+    let days = new.hari.parse().ok();
+    answer(&app, view, &caller, async |page, user, template| {
+        match manage::make_api_token(&app, user, new.name, days).await {
+            Ok((_, secret)) => {
+                template.made = Some(secret);
+                Ok(StatusCode::OK)
+            }
+            Err(error) => problem(page, template, error),
+        }
+    })
+    .await
+}
+
+async fn revoke(
+    State(app): State<App>,
+    view: View,
+    Caller(principal): Caller,
+    Path(id): Path<String>,
+) -> Result<Redirect, PageError> {
+    let page = view.page(Section::None);
+    let work = async { Ok(manage::revoke_api_token(&app, principal.user()?, id).await?) };
+    work.await.map_err(|e: ApiError| PageError::new(&page, e))?;
+    Ok(Redirect::to("/token"))
+}
+
+#[derive(Deserialize)]
+struct PasswordChange {
+    lama: String,
+    baru: String,
+}
+
+async fn change_password(
+    State(app): State<App>,
+    view: View,
+    caller: Caller,
+    Form(change): Form<PasswordChange>,
+) -> Result<Response, PageError> {
+    let page = view.clone().page(Section::None);
+    let user = caller.0.user().map_err(|e| PageError::new(&page, e))?.clone();
+    let done = manage::change_own_password(&app, &user, change.lama, change.baru).await;
+    if matches!(done, Ok(true)) {
+        // All sessions have ended, this one too.
+        return Ok(Redirect::to("/masuk").into_response());
+    }
+    answer(&app, view, &caller, async |page, _, template| match done {
+        Err(error) => problem(page, template, error),
+        Ok(_) => {
+            template.problem = Some(page.t("tokens.wrong_password"));
+            Ok(StatusCode::FORBIDDEN)
+        }
+    })
+    .await
+}
+
+async fn make_enrolment(
+    State(app): State<App>,
+    view: View,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, PageError> {
+    let actor = caller.0.actor();
+    answer(&app, view, &caller, async |page, _, template| {
+        let valid = app.config.current().fleet.enrol_token_valid;
+        let (records, now) = (app.records.clone(), now_ms());
+        let token = tokio::task::spawn_blocking(move || new_enrol_token(&records, valid, &actor, now))
+            .await
+            .map_err(|_| RecordsError::Task)??;
+        let command = enrol_command(&own_address(&app, &headers), &token);
+        template.enrolment = Some(Enrolment { command, until: page.datetime(now + millis(valid)) });
+        Ok(StatusCode::OK)
+    })
+    .await
+}
+
+/// What is typed on the server that is to be enrolled. The token goes through the environment, where other users of
+/// that host do not see it.
+fn enrol_command(address: &str, token: &str) -> String {
+    format!(
+        "sudo env SIAGA_ENROL_TOKEN={token} siaga-agent enrol --server {address} --config /etc/siaga/agent.toml"
+    )
+}
+
+/// Address under which the browser reached this server, which agents most likely reach as well.
+fn own_address(app: &App, headers: &HeaderMap) -> String {
+    let http = app.config.current().http.clone();
+    let scheme = if http.tls_certificate.is_some() { "https" } else { "http" };
+    let plain = |host: &&str| {
+        !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c))
+    };
+    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).filter(plain);
+    format!("{scheme}://{}", host.map_or_else(|| http.listen.to_string(), ToOwned::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_enrols_as_the_agent_wants_it() {
+        assert_eq!(
+            enrol_command("https://siaga.example:8480", "siaga_enrol_x"),
+            "sudo env SIAGA_ENROL_TOKEN=siaga_enrol_x siaga-agent enrol --server https://siaga.example:8480 \
+             --config /etc/siaga/agent.toml"
+        );
+    }
+}

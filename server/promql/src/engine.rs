@@ -21,7 +21,6 @@ pub struct Engine {
 pub struct Query {
     pub(crate) expr: Arc<Expr>,
     text: Arc<str>,
-    formatted: Arc<str>,
 }
 
 impl Query {
@@ -30,9 +29,9 @@ impl Query {
         &self.text
     }
 
-    /// The query laid out for reading.
-    pub fn formatted(&self) -> &str {
-        &self.formatted
+    /// The query laid out for reading; its own text where a layout would not mean the same.
+    pub fn formatted(&self) -> String {
+        crate::parse::format(&self.text).unwrap_or_else(|| self.text.trim().to_owned())
     }
 
     /// The label matchers of a query that is nothing but an instant selector, as `match[]` wants it.
@@ -60,8 +59,8 @@ impl Engine {
     /// # Errors
     /// [`QueryError::BadData`] with what is wrong.
     pub fn parse(&self, text: &str) -> Result<Query, QueryError> {
-        let (expr, formatted) = crate::parse::parse(text, &self.options)?;
-        Ok(Query { expr: Arc::new(expr), text: text.into(), formatted: formatted.into() })
+        let expr = crate::parse::parse(text, &self.options)?;
+        Ok(Query { expr: Arc::new(expr), text: text.into() })
     }
 
     /// Evaluates at one instant (milliseconds since 1970).

@@ -16,8 +16,8 @@ use crate::matcher::anchored_regex;
 use crate::options::EngineOptions;
 use crate::{MatchOp, Matcher, QueryError, functions};
 
-/// A parsed query: the tree and its text in canonical form.
-pub(crate) fn parse(text: &str, options: &EngineOptions) -> Result<(Expr, String), QueryError> {
+/// Parses and checks a query.
+pub(crate) fn parse(text: &str, options: &EngineOptions) -> Result<Expr, QueryError> {
     let guarded = crate::guard::guard(text, options.max_query_length, options.max_depth)?;
     // The guard removes the known causes of panics in the grammar crate; what is left must not end the process.
     let parsed = std::panic::catch_unwind(|| pp::parse(&guarded.text))
@@ -25,7 +25,15 @@ pub(crate) fn parse(text: &str, options: &EngineOptions) -> Result<(Expr, String
         .map_err(QueryError::BadData)?;
     let mut expr = Lowering { options }.expr(&parsed, options.max_depth)?;
     crate::locate::locate(&mut expr, &guarded.text, &guarded.tokens);
-    Ok((expr, parsed.prettify()))
+    Ok(expr)
+}
+
+/// The text of a query that parses, laid out for reading. `None` where the grammar crate's printer is not exact
+/// (it loses negative times, for example).
+pub(crate) fn format(text: &str) -> Option<String> {
+    let parsed = pp::parse(text).ok()?;
+    let pretty = parsed.prettify();
+    (pp::parse(&pretty).ok()? == parsed).then_some(pretty)
 }
 
 struct Lowering<'a> {

@@ -181,4 +181,6 @@ fn a_query_can_be_parsed_once_and_shared() {
     shared(&query);
     assert_eq!(query.formatted(), "sum by (x) (rate(a_total[5m]))");
     assert_eq!(query.text(), "sum(rate(a_total[5m]))by(x)");
+    // What the printer would change in meaning stays as it is.
+    assert_eq!(engine.parse(" a @ -100").unwrap().formatted(), "a @ -100");
 }

@@ -15,11 +15,8 @@ fn now_ms() -> i64 {
 
 /// How many series with this prefix exist.
 async fn count(server: &Server, prefix: &str) -> usize {
-    server
-        .api
-        .query(&format!("count({{__name__=~\"{prefix}.*\"}}[1h:1m])"), None)
-        .await
-        .map_or(0, |found| found.len())
+    let query = format!("last_over_time({{__name__=~\"{prefix}.*\"}}[1h])");
+    server.api.query(&query, None).await.unwrap().len()
 }
 
 #[tokio::test]

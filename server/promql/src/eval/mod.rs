@@ -22,7 +22,7 @@ use std::time::Instant;
 
 pub(crate) use budget::Budget;
 pub(crate) use column::{ABSENT, Evaluated, Grid, Series, is_absent, merge_same_labels};
-pub(crate) use kahan::{Kahan, Mean};
+pub(crate) use kahan::{ErrorFree, Kahan, mean_of, sum_of};
 pub(crate) use notes::Notes;
 pub(crate) use range::{RangeSeries, Windows};
 pub(crate) use rank::{by_value, quantile};

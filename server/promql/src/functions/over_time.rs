@@ -1,17 +1,13 @@
 //! Statistics over the samples of one window.
 
-use crate::eval::{Kahan, Mean};
+use crate::eval::{Kahan, mean_of, sum_of};
 
 pub(crate) fn avg(values: &[f64]) -> f64 {
-    let mut mean = Mean::new(values[0]);
-    values[1..].iter().for_each(|v| mean.add(*v));
-    mean.value()
+    mean_of(values)
 }
 
 pub(crate) fn sum(values: &[f64]) -> f64 {
-    let mut sum = Kahan::default();
-    values.iter().for_each(|v| sum.add(*v));
-    sum.total()
+    sum_of(values).total()
 }
 
 /// The smallest value; NaN only if all are.

@@ -1,6 +1,6 @@
 //! Lines through samples: deriv, predict_linear, and double exponential smoothing.
 
-use crate::eval::{ABSENT, Kahan};
+use crate::eval::{ABSENT, ErrorFree};
 use crate::functions::window::Window;
 
 /// Slope per second and value at `origin` (milliseconds) of the least-squares line.
@@ -10,8 +10,8 @@ fn line(w: &Window<'_>, origin: i64) -> (f64, f64) {
         return if first.is_infinite() { (f64::NAN, f64::NAN) } else { (0.0, first) };
     }
     let n = w.values.len() as f64;
-    let (mut x_sum, mut y_sum) = (Kahan::default(), Kahan::default());
-    let (mut xy_sum, mut xx_sum) = (Kahan::default(), Kahan::default());
+    let (mut x_sum, mut y_sum) = (ErrorFree::default(), ErrorFree::default());
+    let (mut xy_sum, mut xx_sum) = (ErrorFree::default(), ErrorFree::default());
     for (t, y) in w.times.iter().zip(w.values) {
         let x = (t - origin) as f64 / 1000.0;
         x_sum.add(x);
@@ -19,10 +19,9 @@ fn line(w: &Window<'_>, origin: i64) -> (f64, f64) {
         xy_sum.add(x * y);
         xx_sum.add(x * x);
     }
-    let total = |k: Kahan| k.sum + k.compensation;
-    let (x_sum, y_sum) = (total(x_sum), total(y_sum));
-    let covariance = total(xy_sum) - x_sum * y_sum / n;
-    let variance = total(xx_sum) - x_sum * x_sum / n;
+    let (x_sum, y_sum) = (x_sum.total(), y_sum.total());
+    let covariance = xy_sum.total() - x_sum * y_sum / n;
+    let variance = xx_sum.total() - x_sum * x_sum / n;
     let slope = covariance / variance;
     (slope, y_sum / n - slope * x_sum / n)
 }

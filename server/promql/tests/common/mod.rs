@@ -10,9 +10,12 @@ pub(crate) const MINUTE: i64 = 60_000;
 #[derive(Default)]
 pub(crate) struct Memory(pub(crate) Vec<SeriesData>);
 
+/// Labels and values of a series.
+pub(crate) type Line<'a> = (&'a [(&'a str, &'a str)], &'a [f64]);
+
 impl Memory {
-    /// Series of one value a minute from time 0; `None` is a gap.
-    pub(crate) fn every_minute(series: &[(&[(&str, &str)], &[f64])]) -> Self {
+    /// Series of one value a minute from time 0.
+    pub(crate) fn every_minute(series: &[Line<'_>]) -> Self {
         let series = series.iter().map(|(labels, values)| {
             let times = (0..values.len() as i64).map(|i| i * MINUTE).collect();
             SeriesData::new(Labels::new(labels.iter().copied()), times, values.to_vec())

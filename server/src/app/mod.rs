@@ -45,6 +45,8 @@ pub struct Parts {
     pub answer_news: watch::Sender<u64>,
     /// State of background tasks.
     pub tasks: Tasks,
+    /// Whether forecasts are being made, and how far that is.
+    pub forecasting: crate::capacity::Forecasting,
     /// What the server tells of itself.
     pub own_metrics: OwnMetrics,
     /// When this process started to serve.

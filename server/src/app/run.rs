@@ -75,6 +75,7 @@ async fn open(config: Config, stopping: watch::Receiver<bool>) -> anyhow::Result
             order_news: watch::Sender::new(0),
             answer_news: watch::Sender::new(0),
             tasks: Tasks::default(),
+            forecasting: crate::capacity::Forecasting::default(),
             own_metrics: OwnMetrics::new()?,
             started_at_ms: now_ms(),
             stopping,

@@ -1,10 +1,68 @@
 //! Which series to forecast, thresholds, and what follows from them.
+//!
+//! - Rules: `resource` (what is forecast), `evaluation` (one forecast in percent and dates), `state` (words),
+//!   `signal_rule` (when it becomes an incident).
+//! - Around them: `measure` reads series, `pass` evaluates the fleet and stores, `publish` writes PromQL series,
+//!   `notice` words incidents, `http` and `pages` show.
+//!
+//! Invariants: every resource is listed, with a forecast or with the reason why there is none; forecasts are made off
+//! the async threads, one pass at a time; every evaluation is kept for as long as configured.
 
+mod evaluation;
 pub mod http;
+mod measure;
+mod notice;
+pub mod pages;
+mod pass;
+mod publish;
+mod resource;
+mod signal_rule;
+mod state;
+mod views;
+
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::app::App;
+pub use evaluation::{
+    Crossing, Evaluation, HORIZON_DAYS, HorizonPoint, Made, Paths, Reason, Remark, Subject, evaluate,
+};
+pub use measure::{Reading, SeriesSource, measure_history, measure_host};
+pub use pass::{Forecasting, Progress, Scope};
+pub use resource::{ResourceKey, ResourceKind};
+pub use signal_rule::{SignalMemory, SignalRule, advance, is_due};
+pub use state::State;
+
+use crate::app::{App, every};
+
+/// How often hosts without any evaluation are looked for: a new machine is not to wait for the next whole pass.
+const NEW_HOSTS_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Bounds of the interval at which the newest forecasts are written as series.
+const PUBLISH_AT_LEAST: Duration = Duration::from_secs(15);
 
 /// Starts the background tasks of this part.
-pub(crate) fn start_tasks(_set: &mut JoinSet<()>, _app: &App) {}
+pub(crate) fn start_tasks(set: &mut JoinSet<()>, app: &App) {
+    every(
+        set,
+        app,
+        "forecast",
+        |app| app.config.current().capacity.interval,
+        |app| async move { pass::run(&app, Scope::AllHosts).await.map(drop) },
+    );
+    every(
+        set,
+        app,
+        "forecast_new_hosts",
+        |_| NEW_HOSTS_INTERVAL,
+        |app| async move { pass::run(&app, Scope::NewHosts).await.map(drop) },
+    );
+    every(
+        set,
+        app,
+        "forecast_publish",
+        // Twice within the lookback of queries, so that the series never have a hole.
+        |app| (app.config.current().query.lookback / 2).max(PUBLISH_AT_LEAST),
+        |app| async move { publish::run(&app).await },
+    );
+}

@@ -2,6 +2,7 @@
 
 mod backup;
 mod client;
+mod forecast;
 mod import;
 mod users;
 
@@ -61,6 +62,8 @@ enum Command {
     Restore(backup::RestoreArgs),
     /// Bring history into a running server.
     Import(import::ImportArgs),
+    /// Show the forecasts of a running server, the most urgent first.
+    Forecast(forecast::ForecastArgs),
 }
 
 /// Runs the program.
@@ -100,6 +103,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
         Command::Import(args) => import::run(args, &runtime()?),
+        Command::Forecast(args) => runtime()?.block_on(forecast::run(args)),
     }
 }
 

@@ -218,6 +218,10 @@ pub struct Capacity {
     pub memory_threshold: Percent,
     /// Threshold of processors.
     pub cpu_threshold: Percent,
+    /// Due forecasts running, an hour of new data apart, after which an incident is opened.
+    pub signal_evaluations: u32,
+    /// Use that must be reached before a forecast opens an incident.
+    pub signal_floor: Percent,
     /// How long past forecasts are kept.
     #[serde(with = "humantime_serde")]
     pub keep: Duration,
@@ -232,6 +236,8 @@ impl Default for Capacity {
             filesystem_threshold: Percent::of(90),
             memory_threshold: Percent::of(90),
             cpu_threshold: Percent::of(85),
+            signal_evaluations: 3,
+            signal_floor: Percent::of(60),
             keep: Duration::from_secs(400 * 86_400),
         }
     }

@@ -1,0 +1,346 @@
+//! One evaluation of one resource: what was measured, and the forecast or the reason why there is none. Pure.
+//!
+//! All shares are in percent of the resource, all dates are points in time; no number stands here without support.
+
+use serde::{Deserialize, Serialize};
+use siaga_forecast::{
+    Direction, Forecast, HourlySeries, MAX_PATH_HOURS, MIN_KNOWN_HOURS, Note, Refusal, Request, Threshold,
+    Until, forecast,
+};
+
+use super::resource::ResourceKey;
+use super::state::{State, state};
+use crate::time::{DAY_MS, Millis};
+
+/// Distances in days at which each forecast is kept for later scoring.
+pub const HORIZON_DAYS: [u16; 7] = [1, 3, 7, 14, 30, 60, 90];
+
+/// A resource as measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subject {
+    /// Which.
+    pub key: ResourceKey,
+    /// What 100 percent is, in the unit of the series: bytes, or 100.
+    pub full: f64,
+    /// Threshold in percent.
+    pub threshold_percent: f64,
+    /// Use now, or as last seen, in percent.
+    pub current_percent: Option<f64>,
+    /// Use hour by hour, up to the last whole hour.
+    pub history: HourlySeries,
+}
+
+/// When the threshold is passed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Crossing {
+    /// It is passed already.
+    Past,
+    /// Not within a year.
+    Never,
+    /// An 80 % interval of points in time; `None` means not within a year.
+    Within {
+        /// Early end.
+        earliest_ms: Option<Millis>,
+        /// Most likely.
+        likely_ms: Option<Millis>,
+        /// Late end.
+        latest_ms: Option<Millis>,
+    },
+}
+
+/// Three paths in percent, hour by hour.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Paths {
+    /// Start of the first hour.
+    pub start_ms: Millis,
+    /// One value in ten falls below.
+    pub p10: Vec<f64>,
+    /// Half the values fall below.
+    pub p50: Vec<f64>,
+    /// Nine values in ten fall below.
+    pub p90: Vec<f64>,
+}
+
+/// The forecast at one distance, in percent.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct HorizonPoint {
+    /// Days ahead.
+    pub days: u16,
+    /// One value in ten falls below.
+    pub p10: f64,
+    /// Half the values fall below.
+    pub p50: f64,
+    /// Nine values in ten fall below.
+    pub p90: f64,
+}
+
+/// What was noticed in the series; texts are in the catalogue under `capacity.remark.CODE`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Remark {
+    /// What.
+    pub code: String,
+    /// When, if it has a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_ms: Option<Millis>,
+    /// How much, if it has a number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<f64>,
+}
+
+/// Why there is no forecast; texts are in the catalogue under `capacity.reason.CODE`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    /// Why.
+    pub code: String,
+    /// What there is: hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub have: Option<u64>,
+    /// What is needed: hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub need: Option<u64>,
+}
+
+impl Reason {
+    /// A reason without numbers.
+    #[must_use]
+    pub fn plain(code: &str) -> Self {
+        Self { code: code.to_owned(), have: None, need: None }
+    }
+}
+
+/// A forecast that could be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Made {
+    /// When the threshold is passed.
+    pub crossing: Crossing,
+    /// Probability of a breach within 7, 30 and 90 days.
+    pub breach: [f64; 3],
+    /// Model.
+    pub model: String,
+    /// Scaled error of the back-test.
+    pub mase: Option<f64>,
+    /// Percentage error of the back-test.
+    pub smape: Option<f64>,
+    /// Share of the back-test's values inside the 80 % interval.
+    pub coverage: Option<f64>,
+    /// Growth of the daily peaks since the last change, percent of the resource a day.
+    pub trend_percent_per_day: f64,
+    /// Whether that growth is significant.
+    pub significant: bool,
+    /// What was noticed.
+    pub remarks: Vec<Remark>,
+    /// The forecast at fixed distances.
+    pub horizons: Vec<HorizonPoint>,
+}
+
+/// One evaluation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// Which resource.
+    pub key: ResourceKey,
+    /// When it was made.
+    pub made_at_ms: Millis,
+    /// End of the data that it stands on.
+    pub data_end_ms: Millis,
+    /// Hours with data.
+    pub known_hours: u32,
+    /// What 100 percent is: bytes, or 100.
+    pub full: f64,
+    /// Threshold in percent.
+    pub threshold_percent: f64,
+    /// Use then, or as last seen, in percent.
+    pub current_percent: Option<f64>,
+    /// State for people.
+    pub state: State,
+    /// The forecast, or why there is none.
+    pub outcome: Result<Made, Reason>,
+}
+
+/// Evaluates a resource. `lead_ms` is the time within which a date is a reason to act.
+#[must_use]
+pub fn evaluate(subject: &Subject, made_at_ms: Millis, lead_ms: Millis) -> (Evaluation, Option<Paths>) {
+    let request = Request {
+        series: &subject.history,
+        horizon_hours: MAX_PATH_HOURS,
+        threshold: Some(Threshold {
+            value: subject.full * subject.threshold_percent / 100.0,
+            direction: Direction::Above,
+        }),
+        bounds: Some((0.0, subject.full)),
+        kind: subject.key.kind.series_kind(),
+        known_events: &[],
+    };
+    let data_end_ms = subject.history.end_ms();
+    let (outcome, paths) = match forecast(&request) {
+        Ok(answer) => {
+            let paths = percent_paths(&answer, subject.full);
+            (Ok(made(&answer, &paths, subject.full, data_end_ms)), Some(paths))
+        }
+        Err(refusal) => (Err(reason(&refusal)), None),
+    };
+    let evaluation = Evaluation {
+        key: subject.key.clone(),
+        made_at_ms,
+        data_end_ms,
+        known_hours: known_hours(&subject.history),
+        full: subject.full,
+        threshold_percent: subject.threshold_percent,
+        current_percent: subject.current_percent,
+        state: state(
+            subject.current_percent,
+            subject.threshold_percent,
+            outcome.as_ref().ok().map(|made| made.crossing),
+            made_at_ms,
+            lead_ms,
+        ),
+        outcome,
+    };
+    (evaluation, paths)
+}
+
+/// Hours with data of a series.
+pub(super) fn known_hours(history: &HourlySeries) -> u32 {
+    u32::try_from(history.known_hours()).unwrap_or(u32::MAX)
+}
+
+fn percent_paths(answer: &Forecast, full: f64) -> Paths {
+    let percent = |path: &[f64]| path.iter().map(|value| value / full * 100.0).collect();
+    Paths {
+        start_ms: answer.start_ms,
+        p10: percent(&answer.p10),
+        p50: percent(&answer.p50),
+        p90: percent(&answer.p90),
+    }
+}
+
+fn made(answer: &Forecast, paths: &Paths, full: f64, data_end_ms: Millis) -> Made {
+    #[expect(clippy::cast_possible_truncation, reason = "days of one year in milliseconds fit")]
+    let date = |days: f64| data_end_ms + (days * DAY_MS as f64) as Millis;
+    let breach = answer.breach_probability;
+    Made {
+        crossing: match answer.until {
+            Until::AlreadyPast => Crossing::Past,
+            Until::Never | Until::NotAsked => Crossing::Never,
+            Until::Days { earliest, likely, latest } => Crossing::Within {
+                earliest_ms: earliest.map(date),
+                likely_ms: likely.map(date),
+                latest_ms: latest.map(date),
+            },
+        },
+        breach: [breach.d7, breach.d30, breach.d90],
+        model: answer.model.as_str().to_owned(),
+        mase: answer.backtest.mase,
+        smape: answer.backtest.smape,
+        coverage: answer.backtest.coverage_80,
+        trend_percent_per_day: answer.trend_per_day / full * 100.0,
+        significant: answer.trend_significant,
+        remarks: answer.notes.iter().filter_map(|note| remark(note, full)).collect(),
+        horizons: HORIZON_DAYS.iter().filter_map(|days| horizon(paths, *days)).collect(),
+    }
+}
+
+fn horizon(paths: &Paths, days: u16) -> Option<HorizonPoint> {
+    let hour = usize::from(days) * 24 - 1;
+    Some(HorizonPoint {
+        days,
+        p10: *paths.p10.get(hour)?,
+        p50: *paths.p50.get(hour)?,
+        p90: *paths.p90.get(hour)?,
+    })
+}
+
+fn remark(note: &Note, full: f64) -> Option<Remark> {
+    let (code, at_ms, number) = match *note {
+        Note::GapsFilled { hours } => ("gaps", None, Some(hours as f64)),
+        Note::Stale { hours } => ("stale", None, Some(hours as f64)),
+        Note::Outliers { count } => ("outliers", None, Some(count as f64)),
+        Note::LevelShift { at_ms, size } => ("level_shift", Some(at_ms), Some(size / full * 100.0)),
+        Note::Bend { at_ms } => ("bend", Some(at_ms), None),
+        Note::SawTooth { period_days } => ("saw_tooth", None, Some(period_days)),
+        Note::ShortHistory { days } => ("short_history", None, Some(days)),
+        Note::LooksLikeCounter => ("counter", None, None),
+        Note::Constant => ("constant", None, None),
+        // A note that this program does not know has no text to show.
+        _ => return None,
+    };
+    Some(Remark { code: code.to_owned(), at_ms, number })
+}
+
+fn reason(refusal: &Refusal) -> Reason {
+    let (code, have, need) = match *refusal {
+        Refusal::Empty | Refusal::AllGaps { .. } => ("too_short", Some(0), Some(MIN_KNOWN_HOURS)),
+        Refusal::TooShort { have, need } => ("too_short", Some(have), Some(need)),
+        Refusal::Stale { hours, limit } => ("stale", Some(hours), Some(limit)),
+        Refusal::LooksLikeCounter => ("counter", None, None),
+        _ => return Reason::plain("unusable"),
+    };
+    Reason { code: code.to_owned(), have: have.map(|n| n as u64), need: need.map(|n| n as u64) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capacity::resource::ResourceKind;
+    use crate::time::HOUR_MS;
+
+    const LEAD: Millis = 14 * DAY_MS;
+
+    fn disk(values: Vec<f64>, current_percent: f64) -> Subject {
+        Subject {
+            key: ResourceKey {
+                instance: "web".to_owned(),
+                kind: ResourceKind::Filesystem,
+                item: "/data".to_owned(),
+            },
+            full: 1_000.0,
+            threshold_percent: 90.0,
+            current_percent: Some(current_percent),
+            history: HourlySeries { start_ms: 0, values },
+        }
+    }
+
+    #[test]
+    fn a_disk_that_grows_steadily_gets_its_date() {
+        // 60 days, 8 a day: at 680 of 1000, the 90 % are 27.5 days away.
+        let values: Vec<f64> = (0..60 * 24).map(|h| 200.0 + f64::from(h) / 3.0).collect();
+        let now = 60 * DAY_MS + HOUR_MS / 2;
+        let (evaluation, paths) = evaluate(&disk(values, 68.0), now, LEAD);
+        let made = evaluation.outcome.unwrap();
+        let Crossing::Within { earliest_ms: Some(early), likely_ms: Some(likely), latest_ms: Some(late) } =
+            made.crossing
+        else {
+            panic!("{:?}", made.crossing)
+        };
+        let days = (likely - 60 * DAY_MS) as f64 / DAY_MS as f64;
+        assert!((days - 27.5).abs() < 1.5, "{days}");
+        assert!(early <= likely && likely <= late);
+        assert!(made.significant && (made.trend_percent_per_day - 0.8).abs() < 0.05);
+        assert_eq!(evaluation.state, State::Normal);
+        assert_eq!(evaluation.data_end_ms, 60 * DAY_MS);
+        let paths = paths.unwrap();
+        assert!(paths.p90.iter().all(|p| (0.0..=100.0).contains(p)));
+        assert_eq!(made.horizons.len(), HORIZON_DAYS.len());
+    }
+
+    #[test]
+    fn a_fresh_machine_gets_a_reason_and_no_number() {
+        for hours in [0, 1, 5] {
+            let (evaluation, paths) = evaluate(&disk(vec![400.0; hours], 40.0), 9 * HOUR_MS, LEAD);
+            let reason = evaluation.outcome.unwrap_err();
+            assert_eq!((reason.code.as_str(), reason.have), ("too_short", Some(hours as u64)));
+            assert!(reason.need >= Some(24));
+            assert_eq!(evaluation.state, State::Unknown);
+            assert_eq!(evaluation.current_percent, Some(40.0));
+            assert!(paths.is_none());
+        }
+    }
+
+    #[test]
+    fn a_disk_past_its_threshold_is_critical_with_and_without_history() {
+        let (evaluation, _) = evaluate(&disk(vec![950.0; 24 * 14], 95.0), 14 * DAY_MS, LEAD);
+        assert_eq!(evaluation.outcome.unwrap().crossing, Crossing::Past);
+        assert_eq!(evaluation.state, State::Critical);
+        let (evaluation, _) = evaluate(&disk(Vec::new(), 95.0), 0, LEAD);
+        assert_eq!(evaluation.state, State::Critical);
+    }
+}

@@ -1,0 +1,223 @@
+//! Reads what a host's resources were and are, through a source of series that a test can stand in for.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use siaga_forecast::{Aggregate, HourlySeries};
+use siaga_promql::Value;
+
+use super::evaluation::Subject;
+use super::resource::{ListedFilesystem, Queries, ResourceKey, ResourceKind, choose_filesystems, queries};
+use crate::config::Capacity;
+use crate::metrics::{Metrics, QueryError};
+use crate::time::{HOUR_MS, Millis, millis};
+
+/// Longest stretch of raw samples that one query reads, so that the bounds of queries hold for long histories too.
+const CHUNK_HOURS: i64 = 10 * 24;
+
+/// Labels and points of one series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Time and value, ascending.
+    pub points: Vec<(Millis, f64)>,
+}
+
+/// Answers PromQL.
+pub trait SeriesSource: Sync {
+    /// Values at one time.
+    ///
+    /// # Errors
+    /// What is wrong with the query or the source.
+    fn instant(
+        &self,
+        query: &str,
+        at_ms: Millis,
+    ) -> impl Future<Output = Result<Vec<Reading>, QueryError>> + Send;
+
+    /// Values at every hour from start to end.
+    ///
+    /// # Errors
+    /// What is wrong with the query or the source.
+    fn hourly(
+        &self,
+        query: &str,
+        start_ms: Millis,
+        end_ms: Millis,
+    ) -> impl Future<Output = Result<Vec<Reading>, QueryError>> + Send;
+}
+
+fn readings(value: Value) -> Vec<Reading> {
+    let own = |labels: &siaga_promql::Labels| {
+        labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    };
+    match value {
+        Value::Vector(samples) => samples
+            .iter()
+            .map(|sample| Reading { labels: own(&sample.labels), points: vec![(sample.t_ms, sample.value)] })
+            .collect(),
+        Value::Matrix(series) => {
+            series.into_iter().map(|one| Reading { labels: own(&one.labels), points: one.points }).collect()
+        }
+        // No query of this part gives a plain number or a text.
+        Value::Scalar { .. } | Value::String { .. } => Vec::new(),
+    }
+}
+
+impl SeriesSource for Metrics {
+    async fn instant(&self, query: &str, at_ms: Millis) -> Result<Vec<Reading>, QueryError> {
+        Ok(readings(Metrics::instant(self, query, at_ms).await?.value))
+    }
+
+    async fn hourly(
+        &self,
+        query: &str,
+        start_ms: Millis,
+        end_ms: Millis,
+    ) -> Result<Vec<Reading>, QueryError> {
+        Ok(readings(self.range(query, start_ms, end_ms, HOUR_MS).await?.value))
+    }
+}
+
+/// Reads all resources of a host.
+///
+/// # Errors
+/// If a query fails.
+pub async fn measure_host(
+    source: &impl SeriesSource,
+    instance: &str,
+    config: &Capacity,
+    now_ms: Millis,
+) -> Result<Vec<Subject>, QueryError> {
+    let mut subjects = Vec::new();
+    for kind in ResourceKind::ALL {
+        subjects.extend(measure_kind(source, instance, kind, config, now_ms).await?);
+    }
+    Ok(subjects)
+}
+
+/// Reads the resources of one kind.
+async fn measure_kind(
+    source: &impl SeriesSource,
+    instance: &str,
+    kind: ResourceKind,
+    config: &Capacity,
+    now_ms: Millis,
+) -> Result<Vec<Subject>, QueryError> {
+    let queries = queries(kind, instance);
+    let listed = list(kind, source.instant(&queries.listing, now_ms).await?);
+    if listed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let now = by_item(kind, source.instant(&queries.now, now_ms).await?);
+    let end_ms = now_ms.div_euclid(HOUR_MS) * HOUR_MS;
+    let history = history(source, kind, &queries, end_ms, millis(config.history)).await?;
+    let subject = |(item, full): (String, f64)| {
+        let past = history.get(&item).map_or(&[][..], Vec::as_slice);
+        // A silent host stands where it was last seen.
+        let last = now.get(&item).and_then(|points| points.last()).or(past.last()).map(|(_, value)| *value);
+        Subject {
+            history: hourly_series(past, end_ms),
+            current_percent: last.filter(|value| value.is_finite()).map(|value| value / full * 100.0),
+            key: ResourceKey { instance: instance.to_owned(), kind, item },
+            full,
+            threshold_percent: kind.threshold(config).get(),
+        }
+    };
+    Ok(listed.into_iter().map(subject).collect())
+}
+
+/// Use hour by hour of one resource; nothing if it is not reported.
+///
+/// # Errors
+/// If a query fails.
+pub async fn measure_history(
+    source: &impl SeriesSource,
+    key: &ResourceKey,
+    config: &Capacity,
+    now_ms: Millis,
+) -> Result<HourlySeries, QueryError> {
+    let end_ms = now_ms.div_euclid(HOUR_MS) * HOUR_MS;
+    let queries = queries(key.kind, &key.instance);
+    let all = history(source, key.kind, &queries, end_ms, millis(config.history)).await?;
+    Ok(hourly_series(all.get(&key.item).map_or(&[], Vec::as_slice), end_ms))
+}
+
+async fn history(
+    source: &impl SeriesSource,
+    kind: ResourceKind,
+    queries: &Queries,
+    end_ms: Millis,
+    length_ms: Millis,
+) -> Result<BTreeMap<String, Vec<(Millis, f64)>>, QueryError> {
+    let mut all: BTreeMap<String, Vec<(Millis, f64)>> = BTreeMap::new();
+    let mut start_ms = end_ms - length_ms.div_euclid(HOUR_MS) * HOUR_MS;
+    while start_ms <= end_ms {
+        let stop_ms = end_ms.min(start_ms + (CHUNK_HOURS - 1) * HOUR_MS);
+        let chunk = source.hourly(&queries.history, start_ms, stop_ms).await?;
+        for (item, points) in by_item(kind, chunk) {
+            all.entry(item).or_default().extend(points);
+        }
+        start_ms = stop_ms + HOUR_MS;
+    }
+    Ok(all)
+}
+
+/// What there is: item and what 100 percent is.
+fn list(kind: ResourceKind, readings: Vec<Reading>) -> Vec<(String, f64)> {
+    let last = |reading: &Reading| reading.points.last().map_or(f64::NAN, |(_, value)| *value);
+    if kind != ResourceKind::Filesystem {
+        return if readings.is_empty() { Vec::new() } else { vec![(String::new(), 100.0)] };
+    }
+    let label = |reading: &Reading, name: &str| reading.labels.get(name).cloned().unwrap_or_default();
+    let listed = readings
+        .iter()
+        .map(|reading| ListedFilesystem {
+            mountpoint: label(reading, "mountpoint"),
+            device: label(reading, "device"),
+            fstype: label(reading, "fstype"),
+            size_bytes: last(reading),
+        })
+        .collect();
+    choose_filesystems(listed).into_iter().map(|f| (f.mountpoint, f.size_bytes)).collect()
+}
+
+/// Points by item. A filesystem whose device changed its name is one item, so its points are joined.
+fn by_item(kind: ResourceKind, readings: Vec<Reading>) -> BTreeMap<String, Vec<(Millis, f64)>> {
+    let mut items: BTreeMap<String, Vec<(Millis, f64)>> = BTreeMap::new();
+    for reading in readings {
+        let item = match kind {
+            ResourceKind::Filesystem => reading.labels.get("mountpoint").cloned().unwrap_or_default(),
+            ResourceKind::Memory | ResourceKind::Cpu => String::new(),
+        };
+        items.entry(item).or_default().extend(reading.points);
+    }
+    items
+}
+
+/// Points at the ends of hours as a series that reaches up to `end_ms`, so that silence at the end is seen.
+fn hourly_series(points: &[(Millis, f64)], end_ms: Millis) -> HourlySeries {
+    let starts: Vec<(Millis, f64)> = points.iter().map(|(end, value)| (end - HOUR_MS, *value)).collect();
+    let Ok(mut series) = HourlySeries::from_points(&starts, Aggregate::Max) else {
+        return HourlySeries { start_ms: end_ms, values: Vec::new() };
+    };
+    let missing = (end_ms - series.end_ms()).div_euclid(HOUR_MS).max(0);
+    series.values.extend((0..missing).map(|_| f64::NAN));
+    series
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_at_the_end_is_part_of_the_series() {
+        let series = hourly_series(&[(HOUR_MS, 1.0), (2 * HOUR_MS, 2.0)], 5 * HOUR_MS);
+        assert_eq!(series.start_ms, 0);
+        assert_eq!(series.end_ms(), 5 * HOUR_MS);
+        assert_eq!(series.known_hours(), 2);
+        let empty = hourly_series(&[], 5 * HOUR_MS);
+        assert_eq!((empty.start_ms, empty.values.len()), (5 * HOUR_MS, 0));
+    }
+}

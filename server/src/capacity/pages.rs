@@ -1,0 +1,338 @@
+//! Pages of the forecasts: `/kapasitas` and `/kapasitas/{instance}/{resource}`.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::{Path, State as Shared};
+use axum::response::{Html, Redirect};
+
+use super::evaluation::{Evaluation, Paths};
+use super::http::{ItemParams, key, newest, start_refresh};
+use super::measure::measure_history;
+use super::views;
+use crate::access::Right;
+use crate::app::App;
+use crate::console::chart::{Band, Chart, Line, LineStyle, Unit};
+use crate::console::{Page, PageError, Section, View, render};
+use crate::http::{ApiError, Caller, Params, Routes};
+use crate::records::forecasts::{self, Latest, Run};
+use crate::time::{HOUR_MS, Millis, now_ms};
+
+/// Past forecasts shown below a chart.
+const PAST_SHOWN: u32 = 30;
+/// Most points of a line; more would not be seen.
+const CHART_POINTS: usize = 480;
+/// Days of the forecast that the chart shows at least.
+const CHART_DAYS: usize = 30;
+/// How long the button waits for the pass before the list is shown again.
+const BUTTON_WAIT: Duration = Duration::from_secs(5);
+
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .page("/kapasitas", Right::ViewCapacity, "forecasts, the most urgent first", list)
+        .form("/kapasitas", Right::PlanCapacity, "make all forecasts anew", refresh)
+        .page("/kapasitas/{instance}/{resource}", Right::ViewCapacity, "one forecast with its chart", show)
+}
+
+/// A row of the list, worded.
+struct ListRow {
+    instance: String,
+    resource: String,
+    address: String,
+    now: String,
+    threshold: String,
+    /// Earliest, likely, latest; none without a forecast.
+    dates: Option<[String; 3]>,
+    /// Why there is no forecast.
+    reason: String,
+    model: String,
+    error: String,
+    badge: &'static str,
+    state: String,
+}
+
+impl ListRow {
+    fn new(page: &Page, latest: &Latest, now_ms: Millis) -> Self {
+        let evaluation = &latest.evaluation;
+        let made = evaluation.outcome.as_ref().ok();
+        Self {
+            instance: evaluation.key.instance.clone(),
+            resource: views::resource_name(page, &evaluation.key),
+            address: views::address(&evaluation.key),
+            now: now_text(page, evaluation),
+            threshold: page.percent(evaluation.threshold_percent),
+            dates: made.map(|made| views::dates(page, made, now_ms)),
+            reason: evaluation.outcome.as_ref().err().map(|r| views::reason(page, r)).unwrap_or_default(),
+            model: made.map_or("", |made| made.model.as_str()).to_owned(),
+            error: made.map(|made| views::error(page, made)).unwrap_or_default(),
+            badge: evaluation.state.badge(),
+            state: page.t(&format!("capacity.state.{}", evaluation.state.code())),
+        }
+    }
+}
+
+fn now_text(page: &Page, evaluation: &Evaluation) -> String {
+    evaluation.current_percent.map_or_else(|| "–".to_owned(), |now| views::amount(page, evaluation, now))
+}
+
+#[derive(Template)]
+#[template(path = "capacity/list.html")]
+struct ListTemplate<'a> {
+    page: &'a Page,
+    rows: &'a [ListRow],
+    made: String,
+    running: Option<String>,
+    may_plan: bool,
+}
+
+fn made_text(page: &Page, run: Option<&Run>, now_ms: Millis) -> String {
+    let Some(run) = run else { return page.t("capacity.no_run") };
+    page.tv(
+        "capacity.last_run",
+        &[
+            ("when", &page.datetime(run.started_at_ms)),
+            ("ago", &page.ago(run.started_at_ms, now_ms)),
+            ("duration", &page.duration(run.duration_ms)),
+            ("resources", &run.resources.to_string()),
+            ("refused", &run.refused.to_string()),
+        ],
+    )
+}
+
+async fn list(Shared(app): Shared<App>, view: View) -> Result<Html<String>, PageError> {
+    let page = view.page(Section::Capacity);
+    let (latest, run) = newest(&app).await.map_err(|e| PageError::new(&page, e))?;
+    let now = now_ms();
+    let rows: Vec<ListRow> = latest.iter().map(|latest| ListRow::new(&page, latest, now)).collect();
+    let running = app.forecasting.progress().map(|progress| {
+        let (done, total) = (progress.done.to_string(), progress.total.to_string());
+        page.tv("capacity.running", &[("done", &done), ("total", &total)])
+    });
+    let template = ListTemplate {
+        page: &page,
+        rows: &rows,
+        made: made_text(&page, run.as_ref(), now),
+        running,
+        may_plan: page.may(Right::PlanCapacity),
+    };
+    render(&template).map_err(|e| PageError::new(&page, e))
+}
+
+async fn refresh(
+    Shared(app): Shared<App>,
+    view: View,
+    Caller(principal): Caller,
+) -> Result<Redirect, PageError> {
+    let page = view.page(Section::Capacity);
+    // A second press while a pass runs is no error for a person: the page shows how far it is.
+    if app.forecasting.progress().is_none() {
+        let started = start_refresh(&app, principal.actor(), BUTTON_WAIT).await;
+        started.map_err(|e| PageError::new(&page, e))?;
+    }
+    Ok(Redirect::to("/kapasitas"))
+}
+
+#[derive(Template)]
+#[template(path = "capacity/show.html")]
+struct ShowTemplate<'a> {
+    page: &'a Page,
+    title: String,
+    instance: &'a str,
+    badge: &'static str,
+    state: String,
+    chart: String,
+    reason: Option<String>,
+    facts: Vec<(String, String)>,
+    remarks: Vec<String>,
+    past: Vec<PastRow>,
+}
+
+/// A past forecast, worded.
+struct PastRow {
+    made: String,
+    now: String,
+    likely: String,
+    model: String,
+    badge: &'static str,
+    state: String,
+}
+
+impl PastRow {
+    fn new(page: &Page, evaluation: &Evaluation) -> Self {
+        let likely = match &evaluation.outcome {
+            Ok(made) => {
+                let [_, likely, _] = views::dates(page, made, evaluation.made_at_ms);
+                likely
+            }
+            Err(reason) => views::reason(page, reason),
+        };
+        Self {
+            made: page.datetime(evaluation.made_at_ms),
+            now: now_text(page, evaluation),
+            likely,
+            model: evaluation.outcome.as_ref().map_or("", |made| made.model.as_str()).to_owned(),
+            badge: evaluation.state.badge(),
+            state: page.t(&format!("capacity.state.{}", evaluation.state.code())),
+        }
+    }
+}
+
+fn facts(page: &Page, latest: &Latest, now_ms: Millis) -> Vec<(String, String)> {
+    let evaluation = &latest.evaluation;
+    let mut facts = vec![("capacity.now", now_text(page, evaluation))];
+    facts.push(("capacity.threshold", views::amount(page, evaluation, evaluation.threshold_percent)));
+    if let Ok(made) = &evaluation.outcome {
+        let [earliest, likely, last] = views::dates(page, made, now_ms);
+        let chance = |p: f64| page.percent(p * 100.0);
+        let [d7, d30, d90] = made.breach.map(chance);
+        let growth = page.tv("capacity.growth_value", &[("n", &page.number(made.trend_percent_per_day, 2))]);
+        let growth = if made.significant { growth } else { page.t("capacity.no_growth") };
+        let coverage = made.coverage.map_or_else(|| "–".to_owned(), chance);
+        facts.extend([
+            ("capacity.earliest", earliest),
+            ("capacity.likely", likely),
+            ("capacity.latest", last),
+            ("capacity.breach", page.tv("capacity.breach_value", &[("a", &d7), ("b", &d30), ("c", &d90)])),
+            ("capacity.growth", growth),
+            ("capacity.model", made.model.clone()),
+            ("capacity.error", views::error(page, made)),
+            ("capacity.coverage", coverage),
+        ]);
+    }
+    facts.push(("capacity.known_hours", evaluation.known_hours.to_string()));
+    facts.push(("capacity.made_at", page.datetime(evaluation.made_at_ms)));
+    if let Some(since) = latest.memory.since_ms {
+        facts.push(("capacity.signal_since", page.datetime(since)));
+    }
+    facts.into_iter().map(|(key, value)| (page.t(key), value)).collect()
+}
+
+async fn show(
+    Shared(app): Shared<App>,
+    view: View,
+    Path((instance, resource)): Path<(String, String)>,
+    Params(params): Params<ItemParams>,
+) -> Result<Html<String>, PageError> {
+    let page = view.page(Section::Capacity);
+    let failed = |error: ApiError| PageError::new(&page, error);
+    let key = key(instance, &resource, params.item).map_err(failed)?;
+    let wanted = key.clone();
+    let found = app.records.run(move |db| {
+        let found = forecasts::one(db, &wanted)?;
+        let found = found
+            .ok_or_else(|| ApiError::not_found(format!("{} on {}", wanted.component(), wanted.instance)))?;
+        Ok::<_, ApiError>((found, forecasts::past(db, &wanted, PAST_SHOWN)?))
+    });
+    let ((latest, paths), past) = found.await.map_err(failed)?;
+    let config = app.config.current().capacity.clone();
+    let history = measure_history(&app.metrics, &key, &config, now_ms())
+        .await
+        .map_err(|error| failed(anyhow::Error::from(error).into()))?;
+    let full = latest.evaluation.full;
+    let measured: Vec<(Millis, f64)> = (0..)
+        .zip(&history.values)
+        .map(|(hour, value)| (history.start_ms + hour * HOUR_MS, value / full * 100.0))
+        .collect();
+    let title = format!("{} · {}", views::resource_name(&page, &key), key.instance);
+    let evaluation = &latest.evaluation;
+    let chart = chart(&page, &title, evaluation, &measured, paths.as_ref());
+    let remarks = evaluation.outcome.iter().flat_map(|made| &made.remarks);
+    let template = ShowTemplate {
+        page: &page,
+        instance: &key.instance,
+        badge: evaluation.state.badge(),
+        state: page.t(&format!("capacity.state.{}", evaluation.state.code())),
+        chart: chart.render(&page),
+        reason: evaluation.outcome.as_ref().err().map(|reason| views::reason(&page, reason)),
+        facts: facts(&page, &latest, now_ms()),
+        remarks: remarks.map(|remark| views::remark(&page, remark)).collect(),
+        past: past.iter().map(|evaluation| PastRow::new(&page, evaluation)).collect(),
+        title,
+    };
+    render(&template).map_err(failed)
+}
+
+fn chart(
+    page: &Page,
+    title: &str,
+    evaluation: &Evaluation,
+    measured: &[(Millis, f64)],
+    paths: Option<&Paths>,
+) -> Chart {
+    let mut chart = Chart {
+        title: title.to_owned(),
+        unit: Unit::Percent,
+        lines: vec![Line {
+            label: page.t("capacity.measured"),
+            points: thin(measured),
+            style: LineStyle::Main,
+        }],
+        bands: Vec::new(),
+        thresholds: vec![(page.t("capacity.threshold"), evaluation.threshold_percent)],
+        marks: Vec::new(),
+    };
+    if let Some(paths) = paths {
+        let hours = hours_shown(evaluation, paths);
+        let step = hours.div_ceil(CHART_POINTS).max(1);
+        let at = |hour: usize| paths.start_ms + i64::try_from(hour).unwrap_or(0) * HOUR_MS;
+        let shown = || (0..hours).step_by(step);
+        chart.lines.push(Line {
+            label: page.t("capacity.median"),
+            points: shown().map(|hour| (at(hour), paths.p50[hour])).collect(),
+            style: LineStyle::Dashed,
+        });
+        chart.bands.push(Band {
+            label: page.t("capacity.interval"),
+            points: shown().map(|hour| (at(hour), paths.p10[hour], paths.p90[hour])).collect(),
+        });
+    }
+    chart
+}
+
+/// Hours of the forecast to show: up to beyond the likely date, but at least [`CHART_DAYS`].
+fn hours_shown(evaluation: &Evaluation, paths: &Paths) -> usize {
+    let likely = match evaluation.outcome.as_ref().map(|made| made.crossing) {
+        Ok(super::Crossing::Within { likely_ms: Some(likely), .. }) => (likely - paths.start_ms) / HOUR_MS,
+        _ => 0,
+    };
+    let wanted = usize::try_from(likely).unwrap_or(0) * 5 / 4;
+    wanted.max(CHART_DAYS * 24).min(paths.p50.len()).min(paths.p10.len()).min(paths.p90.len())
+}
+
+/// A line with few enough points: the largest of each stretch, because peaks are what capacity is about.
+fn thin(points: &[(Millis, f64)]) -> Vec<(Millis, f64)> {
+    let step = points.len().div_ceil(CHART_POINTS).max(1);
+    let largest = |chunk: &[(Millis, f64)]| {
+        let start = chunk.first().map_or(0, |(at, _)| *at);
+        (start, chunk.iter().map(|(_, value)| *value).fold(f64::NAN, f64::max))
+    };
+    points.chunks(step).map(largest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thinned_line_keeps_its_peaks_and_its_gaps() {
+        let points: Vec<(Millis, f64)> = (0..CHART_POINTS as i64 * 3)
+            .map(|at| {
+                (
+                    at,
+                    if at == 100 {
+                        99.0
+                    } else if (300..400).contains(&at) {
+                        f64::NAN
+                    } else {
+                        1.0
+                    },
+                )
+            })
+            .collect();
+        let thinned = thin(&points);
+        assert_eq!(thinned.len(), CHART_POINTS);
+        assert!(thinned.contains(&(99, 99.0)));
+        assert!(thinned.iter().any(|(_, value)| value.is_nan()));
+        assert_eq!(thin(&[(5, 2.0)]), [(5, 2.0)]);
+    }
+}

@@ -1,0 +1,266 @@
+//! Which resources of a host are forecast, and the PromQL that reads them. Pure.
+//!
+//! Every query takes whole hours: the value at an hour's end is that hour's peak (what fills up) or mean (processors).
+
+use siaga_forecast::SeriesKind;
+
+use crate::config::{Capacity, Percent};
+
+/// Kinds of resources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ResourceKind {
+    /// Bytes of a mounted filesystem.
+    Filesystem,
+    /// Memory that is not available to programs.
+    Memory,
+    /// Processor time that is not idle.
+    Cpu,
+}
+
+impl ResourceKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Filesystem, Self::Memory, Self::Cpu];
+
+    /// Code in records, addresses and labels.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Filesystem => "filesystem",
+            Self::Memory => "memory",
+            Self::Cpu => "cpu",
+        }
+    }
+
+    /// The kind of a code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+
+    /// How the forecaster is to see it.
+    #[must_use]
+    pub const fn series_kind(self) -> SeriesKind {
+        match self {
+            Self::Filesystem => SeriesKind::Stock,
+            Self::Memory | Self::Cpu => SeriesKind::Flow,
+        }
+    }
+
+    /// Configured threshold.
+    #[must_use]
+    pub const fn threshold(self, config: &Capacity) -> Percent {
+        match self {
+            Self::Filesystem => config.filesystem_threshold,
+            Self::Memory => config.memory_threshold,
+            Self::Cpu => config.cpu_threshold,
+        }
+    }
+}
+
+/// A resource of a host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ResourceKey {
+    /// `instance` label of the host.
+    pub instance: String,
+    /// Kind.
+    pub kind: ResourceKind,
+    /// Mount point of a filesystem; empty for the others, of which a host has one.
+    pub item: String,
+}
+
+impl ResourceKey {
+    /// What is broken when this runs out, as incidents name it.
+    #[must_use]
+    pub fn component(&self) -> String {
+        match self.kind {
+            ResourceKind::Filesystem => format!("filesystem:{}", self.item),
+            kind => kind.code().to_owned(),
+        }
+    }
+}
+
+/// How long a filesystem that is no longer reported stays in the list.
+const LISTED_FOR: &str = "7d";
+
+/// The PromQL of one kind of resource of one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Queries {
+    /// What there is, now: the value is what `full` means (bytes), except for processors.
+    pub listing: String,
+    /// Use now, in the unit of `listing`'s value for filesystems, in percent for the others.
+    pub now: String,
+    /// Use of each hour, in the same unit as `now`.
+    pub history: String,
+}
+
+/// The queries of a kind of resource.
+#[must_use]
+pub(super) fn queries(kind: ResourceKind, instance: &str) -> Queries {
+    let host = format!("instance=\"{}\"", escape(instance));
+    match kind {
+        ResourceKind::Filesystem => {
+            let size = format!("node_filesystem_size_bytes{{{host}}}");
+            let avail = format!("node_filesystem_avail_bytes{{{host}}}");
+            let readonly = format!("node_filesystem_readonly{{{host}}}");
+            Queries {
+                listing: format!(
+                    "last_over_time({size}[{LISTED_FOR}]) unless (last_over_time({readonly}[{LISTED_FOR}]) == 1)"
+                ),
+                now: format!("{size} - {avail}"),
+                history: format!("last_over_time({size}[1h]) - min_over_time({avail}[1h])"),
+            }
+        }
+        ResourceKind::Memory => {
+            let total = format!("node_memory_MemTotal_bytes{{{host}}}");
+            let available = format!("node_memory_MemAvailable_bytes{{{host}}}");
+            Queries {
+                listing: format!("last_over_time({total}[{LISTED_FOR}])"),
+                now: format!("100 * (1 - {available} / {total})"),
+                history: format!("100 * (1 - min_over_time({available}[1h]) / last_over_time({total}[1h]))"),
+            }
+        }
+        ResourceKind::Cpu => {
+            let idle = format!("node_cpu_seconds_total{{mode=\"idle\",{host}}}");
+            Queries {
+                listing: format!("count by (instance) (last_over_time({idle}[{LISTED_FOR}]))"),
+                now: format!("100 * (1 - avg by (instance) (rate({idle}[5m])))"),
+                history: format!("100 * (1 - avg by (instance) (rate({idle}[1h])))"),
+            }
+        }
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// Types of filesystems that hold nothing that fills up.
+const PSEUDO_TYPES: [&str; 26] = [
+    "autofs",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "fusectl",
+    "hugetlbfs",
+    "iso9660",
+    "mqueue",
+    "nsfs",
+    "proc",
+    "pstore",
+    "ramfs",
+    "rpc_pipefs",
+    "securityfs",
+    "selinuxfs",
+    "squashfs",
+    "sysfs",
+    "tracefs",
+    "udf",
+    "erofs",
+];
+
+/// Folders in which a tmpfs belongs to the system.
+const SYSTEM_FOLDERS: [&str; 4] = ["/run", "/dev", "/sys", "/proc"];
+
+/// Whether a filesystem is none that a planner could enlarge. An overlay counts only as the root of a container, a
+/// tmpfs only where somebody put it.
+#[must_use]
+fn is_pseudo(fstype: &str, mountpoint: &str) -> bool {
+    let below = |folder: &str| {
+        mountpoint.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    match fstype {
+        "overlay" => mountpoint != "/",
+        "tmpfs" => SYSTEM_FOLDERS.iter().any(|folder| below(folder)),
+        other => PSEUDO_TYPES.contains(&other),
+    }
+}
+
+/// A filesystem in a listing.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ListedFilesystem {
+    /// Where it is mounted.
+    pub mountpoint: String,
+    /// Device.
+    pub device: String,
+    /// Type.
+    pub fstype: String,
+    /// Size in bytes.
+    pub size_bytes: f64,
+}
+
+/// The filesystems to forecast: no pseudo filesystems, and of several mounts of one device only the shortest path, so
+/// that one full disk is one problem. Sorted by mount point.
+#[must_use]
+pub(super) fn choose_filesystems(mut listed: Vec<ListedFilesystem>) -> Vec<ListedFilesystem> {
+    listed.retain(|f| f.size_bytes > 0.0 && !is_pseudo(&f.fstype, &f.mountpoint));
+    listed.sort_by(|a, b| (a.mountpoint.len(), &a.mountpoint).cmp(&(b.mountpoint.len(), &b.mountpoint)));
+    let mut chosen: Vec<ListedFilesystem> = Vec::new();
+    for filesystem in listed {
+        // A device that is no path, such as `tmpfs`, names many filesystems.
+        let is_device = filesystem.device.contains('/');
+        let known = chosen.iter().any(|other| {
+            other.mountpoint == filesystem.mountpoint || (is_device && other.device == filesystem.device)
+        });
+        if !known {
+            chosen.push(filesystem);
+        }
+    }
+    chosen.sort_by(|a, b| a.mountpoint.cmp(&b.mountpoint));
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_can_enlarge_is_skipped() {
+        for (fstype, mountpoint, pseudo) in [
+            ("ext4", "/", false),
+            ("xfs", "/data", false),
+            ("nfs4", "/mnt/backup", false),
+            ("proc", "/proc", true),
+            ("squashfs", "/snap/core/1", true),
+            ("tmpfs", "/run/user/1000", true),
+            ("tmpfs", "/dev/shm", true),
+            ("tmpfs", "/runner", false),
+            ("tmpfs", "/mnt/scratch", false),
+            ("overlay", "/", false),
+            ("overlay", "/var/lib/docker/overlay2/x/merged", true),
+        ] {
+            assert_eq!(is_pseudo(fstype, mountpoint), pseudo, "{fstype} {mountpoint}");
+        }
+    }
+
+    #[test]
+    fn one_device_is_one_resource() {
+        let listed = |device: &str, mountpoint: &str, size_bytes| ListedFilesystem {
+            mountpoint: mountpoint.to_owned(),
+            device: device.to_owned(),
+            fstype: if device.contains('/') { "ext4" } else { "tmpfs" }.to_owned(),
+            size_bytes,
+        };
+        let chosen = choose_filesystems(vec![
+            listed("/dev/sdb", "/var/lib/bind", 9.0),
+            listed("/dev/sdb", "/data", 9.0),
+            listed("/dev/sda", "/", 5.0),
+            listed("tmpfs", "/mnt/a", 1.0),
+            listed("tmpfs", "/mnt/b", 1.0),
+            listed("/dev/sdc", "/empty", 0.0),
+        ]);
+        let mounts: Vec<&str> = chosen.iter().map(|f| f.mountpoint.as_str()).collect();
+        assert_eq!(mounts, ["/", "/data", "/mnt/a", "/mnt/b"]);
+    }
+
+    #[test]
+    fn a_name_cannot_leave_its_quotes() {
+        let queries = queries(ResourceKind::Memory, "a\"} or up{x=\"\\");
+        assert!(queries.now.contains(r#"instance="a\"} or up{x=\"\\""#), "{}", queries.now);
+    }
+}

@@ -54,7 +54,7 @@ undo = ["$bin/siaga-lab", "start", "b", "--dir", "$data/lab"]
 timeout_seconds = 10
 TOML
 
-[ -e "$data/plans/lab.toml" ] || sed "s/127\.0\.0\.1:8491/127.0.0.1:$lab_port/g" "$here/deploy/plans/lab.toml" >"$data/plans/lab.toml"
+[ -e "$data/plans/lab.toml" ] || sed "s/127\.0\.0\.1:8491/127.0.0.1:$lab_port/g; s/127\.0\.0\.1:8493/127.0.0.1:$((lab_port + 2))/g" "$here/deploy/plans/lab.toml" >"$data/plans/lab.toml"
 
 pids=()
 finish() {

@@ -138,6 +138,9 @@ impl Page {
     /// How long ago: `3 menit yang lalu`.
     #[must_use]
     pub fn ago(&self, at_ms: Millis, now_ms: Millis) -> String {
+        if now_ms - at_ms < SECOND_MS {
+            return self.t("time.just_now");
+        }
         self.tv("time.ago", &[("duration", &self.duration(now_ms - at_ms))])
     }
 }

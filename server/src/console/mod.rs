@@ -5,6 +5,7 @@
 //! pages are readable without JavaScript.
 
 pub mod chart;
+mod error_pages;
 mod format;
 mod overview;
 mod page;
@@ -16,6 +17,7 @@ mod texts;
 mod tokens;
 mod users;
 
+pub(crate) use error_pages::error_pages;
 pub use page::{Page, PageError, Section, View, render};
 
 use crate::http::Routes;

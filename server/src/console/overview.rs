@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::Html;
 
 use super::page::{Page, PageError, Section, View, render};
-use super::servers::{Fleet, HostState, fleet_cpu};
+use super::servers::{Fleet, HostState, fleet_charts};
 use crate::access::Right;
 use crate::app::App;
 use crate::http::Routes;
@@ -32,7 +32,7 @@ struct OverviewTemplate<'a> {
     /// The servers that need a look.
     fleet: Fleet,
     hosts: usize,
-    chart: String,
+    charts: Vec<String>,
     may_enrol: bool,
 }
 
@@ -40,18 +40,15 @@ async fn show(State(app): State<App>, view: View) -> Result<Html<String>, PageEr
     let page = view.page(Section::Overview);
     let now = now_ms();
     let mut fleet = Fleet::read(&app, &page, now).await.map_err(|e| PageError::new(&page, e))?;
-    let chart = match fleet_cpu(&app, &page, now).await {
-        Ok(chart) => chart.render(&page),
-        Err(error) => {
-            fleet.failure.get_or_insert_with(|| error.to_string());
-            String::new()
-        }
-    };
+    let charts = fleet_charts(&app, &page, now).await.unwrap_or_else(|error| {
+        fleet.failure.get_or_insert_with(|| error.to_string());
+        Vec::new()
+    });
     let hosts = fleet.rows.len();
     let cards = vec![servers_card(&page, &fleet)];
     fleet.rows.retain(|row| row.state != HostState::Normal);
     let may_enrol = page.may(Right::ManageFleet);
-    let template = OverviewTemplate { page: &page, cards, fleet, hosts, chart, may_enrol };
+    let template = OverviewTemplate { page: &page, cards, fleet, hosts, charts, may_enrol };
     render(&template).map_err(|e| PageError::new(&page, e))
 }
 

@@ -53,6 +53,16 @@ impl Stretch {
             Self::Week => 1_800 * SECOND_MS,
         }
     }
+
+    /// Window of rates: no shorter than a step, and long enough for history that was collected once a minute.
+    const fn window_ms(self) -> Millis {
+        match self {
+            Self::Hour => 150 * SECOND_MS,
+            Self::SixHours => 300 * SECOND_MS,
+            Self::Day => 600 * SECOND_MS,
+            Self::Week => 1_800 * SECOND_MS,
+        }
+    }
 }
 
 /// Lines of one chart are bounded; a server with more filesystems shows the first by name.
@@ -92,10 +102,10 @@ impl Charts<'_> {
         format!("{{instance={}{comma}{more}}}", quoted(self.instance))
     }
 
-    /// Window of rates: four collections, so that one lost sample leaves no gap, and at least one step.
+    /// Window of rates: four collections, so that one lost sample leaves no gap, and never below the stretch's own.
     fn window(&self) -> String {
-        let collections = i64::from(self.interval_seconds.max(15)) * 4;
-        format!("[{}s]", collections.max(self.stretch.step_ms() / SECOND_MS))
+        let collections = i64::from(self.interval_seconds) * 4;
+        format!("[{}s]", collections.max(self.stretch.window_ms() / SECOND_MS))
     }
 
     async fn series(&self, query: &str) -> Result<Vec<MatrixSeries>, QueryError> {
@@ -224,16 +234,28 @@ async fn range(
     }
 }
 
-/// Servers that the chart of the fleet shows: the busiest now.
+/// Servers that a chart of the fleet shows: those with the highest values now.
 const FLEET_LINES: usize = 6;
 
-/// Use of the processors of the busiest servers over the last six hours.
+/// Use of processors and of memory of the busiest servers over the last six hours, rendered.
 ///
 /// # Errors
 /// What the evaluator says.
-pub(crate) async fn fleet_cpu(app: &App, page: &Page, now: Millis) -> Result<Chart, QueryError> {
-    let query = r#"100 * (1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[5m])))"#;
-    let mut series = range(app, query, Stretch::SixHours, now).await?;
+pub(crate) async fn fleet_charts(app: &App, page: &Page, now: Millis) -> Result<Vec<String>, QueryError> {
+    let cpu = r#"100 * (1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[5m])))"#;
+    let memory =
+        "max by (instance) (100 * (1 - node_memory_MemAvailable_bytes / (node_memory_MemTotal_bytes > 0)))";
+    let (cpu, memory) = tokio::try_join!(
+        range(app, cpu, Stretch::SixHours, now),
+        range(app, memory, Stretch::SixHours, now)
+    )?;
+    Ok([("overview.fleet_cpu", cpu), ("overview.fleet_memory", memory)]
+        .into_iter()
+        .map(|(key, series)| fleet_chart(page.t(key), series).render(page))
+        .collect())
+}
+
+fn fleet_chart(title: String, mut series: Vec<MatrixSeries>) -> Chart {
     let last = |series: &MatrixSeries| series.points.last().map_or(0.0, |point| point.1);
     series.sort_by(|a, b| last(b).total_cmp(&last(a)));
     let lines = series
@@ -241,8 +263,8 @@ pub(crate) async fn fleet_cpu(app: &App, page: &Page, now: Millis) -> Result<Cha
         .take(FLEET_LINES)
         .map(|series| {
             let name = series.labels.get("instance").unwrap_or_default().to_owned();
-            Line::of_steps(name, &series.points, 5 * Stretch::SixHours.step_ms(), LineStyle::Second)
+            Line::of_steps(name, &series.points, Stretch::SixHours.window_ms(), LineStyle::Second)
         })
         .collect();
-    Ok(Chart::of_lines(page.t("overview.fleet_cpu"), Unit::Percent, lines))
+    Chart::of_lines(title, Unit::Percent, lines)
 }

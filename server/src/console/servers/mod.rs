@@ -19,7 +19,7 @@ use crate::http::{ApiError, Routes};
 use crate::records::hosts::{self, Host};
 use crate::time::{Millis, now_ms};
 
-pub(super) use charts::fleet_cpu;
+pub(super) use charts::fleet_charts;
 pub(super) use figures::{HostFigures, fleet_figures};
 pub(super) use state::{HostState, Limits, host_state};
 

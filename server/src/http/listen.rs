@@ -58,6 +58,7 @@ pub(super) fn layers(router: Router<App>, app: &App) -> Router<App> {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
     router
+        .layer(axum::middleware::from_fn_with_state(app.clone(), crate::console::error_pages))
         .layer(axum::middleware::from_fn_with_state(app.clone(), auth::identify))
         .layer(CatchPanicLayer::new())
         .layer(axum::middleware::from_fn_with_state(app.clone(), auth::count))

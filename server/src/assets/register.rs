@@ -54,13 +54,14 @@ impl AssetState {
 /// If the records fail.
 pub fn follow_hosts(db: &Connection, now_ms: Millis) -> Result<usize, RecordsError> {
     let mut changed = 0;
-    for (host, retired, known) in assets::hosts_and_assets(db)? {
-        let wanted = if retired { AssetState::Retired } else { AssetState::InService };
-        let (id, state) = match known {
+    for host in assets::hosts_and_assets(db)? {
+        let wanted = if host.retired { AssetState::Retired } else { AssetState::InService };
+        let (id, state) = match host.asset {
             Some(known) => known,
             None => {
                 changed += 1;
-                let (id, _) = assets::insert(db, AssetClass::Fisik, Some(&host), SERVER_SUB_CLASS, now_ms)?;
+                let (id, _) =
+                    assets::insert(db, AssetClass::Fisik, Some(&host.host_id), SERVER_SUB_CLASS, now_ms)?;
                 (id, AssetState::InService)
             }
         };

@@ -8,7 +8,7 @@ use siaga_forecast::{
     Until, forecast,
 };
 
-use super::resource::ResourceKey;
+use super::resource::{ResourceKey, ResourceKind};
 use super::state::{State, state};
 use crate::time::{DAY_MS, Millis};
 
@@ -28,6 +28,13 @@ pub struct Subject {
     pub current_percent: Option<f64>,
     /// Use hour by hour, up to the last whole hour.
     pub history: HourlySeries,
+}
+
+impl Subject {
+    /// Use now where one moment says something: processors are busy at times, which is no lack of capacity.
+    fn standing_percent(&self) -> Option<f64> {
+        self.current_percent.filter(|_| self.key.kind != ResourceKind::Cpu)
+    }
 }
 
 /// When the threshold is passed.
@@ -187,7 +194,7 @@ pub fn evaluate(subject: &Subject, made_at_ms: Millis, lead_ms: Millis) -> (Eval
         threshold_percent: subject.threshold_percent,
         current_percent: subject.current_percent,
         state: state(
-            subject.current_percent,
+            subject.standing_percent(),
             subject.threshold_percent,
             outcome.as_ref().ok().map(|made| made.crossing),
             made_at_ms,
@@ -280,7 +287,6 @@ fn reason(refusal: &Refusal) -> Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capacity::resource::ResourceKind;
     use crate::time::HOUR_MS;
 
     const LEAD: Millis = 14 * DAY_MS;
@@ -333,6 +339,15 @@ mod tests {
             assert_eq!(evaluation.current_percent, Some(40.0));
             assert!(paths.is_none());
         }
+    }
+
+    #[test]
+    fn a_moment_of_busy_processors_is_not_critical() {
+        let mut busy = disk(Vec::new(), 100.0);
+        busy.key.kind = ResourceKind::Cpu;
+        assert_eq!(evaluate(&busy, 0, LEAD).0.state, State::Unknown);
+        busy.key.kind = ResourceKind::Memory;
+        assert_eq!(evaluate(&busy, 0, LEAD).0.state, State::Critical);
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl ListRow {
             threshold: page.percent(evaluation.threshold_percent),
             dates: made.map(|made| views::dates(page, made, now_ms)),
             reason: evaluation.outcome.as_ref().err().map(|r| views::reason(page, r)).unwrap_or_default(),
-            model: made.map_or("", |made| made.model.as_str()).to_owned(),
+            model: made.map(|made| views::model(page, made)).unwrap_or_default(),
             error: made.map(|made| views::error(page, made)).unwrap_or_default(),
             badge: evaluation.state.badge(),
             state: page.t(&format!("capacity.state.{}", evaluation.state.code())),
@@ -170,7 +170,7 @@ impl PastRow {
             made: page.datetime(evaluation.made_at_ms),
             now: now_text(page, evaluation),
             likely,
-            model: evaluation.outcome.as_ref().map_or("", |made| made.model.as_str()).to_owned(),
+            model: evaluation.outcome.as_ref().map(|made| views::model(page, made)).unwrap_or_default(),
             badge: evaluation.state.badge(),
             state: page.t(&format!("capacity.state.{}", evaluation.state.code())),
         }
@@ -194,7 +194,7 @@ fn facts(page: &Page, latest: &Latest, now_ms: Millis) -> Vec<(String, String)> 
             ("capacity.latest", last),
             ("capacity.breach", page.tv("capacity.breach_value", &[("a", &d7), ("b", &d30), ("c", &d90)])),
             ("capacity.growth", growth),
-            ("capacity.model", made.model.clone()),
+            ("capacity.model", views::model(page, made)),
             ("capacity.error", views::error(page, made)),
             ("capacity.coverage", coverage),
         ]);

@@ -68,6 +68,14 @@ pub(super) fn amount(page: &Page, evaluation: &Evaluation, percent: f64) -> Stri
     }
 }
 
+/// Name of a model for people; the code where it has none.
+pub(super) fn model(page: &Page, made: &Made) -> String {
+    match made.model.as_str() {
+        code @ ("robust_trend" | "level" | "combination") => page.t(&format!("capacity.model.{code}")),
+        code => code.to_owned(),
+    }
+}
+
 /// How good the model was on the past that it had not seen.
 pub(super) fn error(page: &Page, made: &Made) -> String {
     made.smape.map_or_else(|| "–".to_owned(), |smape| page.percent(smape))

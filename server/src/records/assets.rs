@@ -225,25 +225,32 @@ pub fn set_state(db: &Connection, id: i64, state: AssetState) -> Result<()> {
     Ok(())
 }
 
-/// Hosts with the asset that each is and whether each is retired: host, whether retired, asset and its state.
+/// A host with the asset that it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostAsset {
+    /// Host.
+    pub host_id: String,
+    /// Whether it was taken out of service.
+    pub retired: bool,
+    /// Its asset and the asset's state; none yet for a new host.
+    pub asset: Option<(i64, AssetState)>,
+}
+
+/// All hosts, also retired ones, with their assets.
 ///
 /// # Errors
 /// If the statement fails.
-pub fn hosts_and_assets(db: &Connection) -> Result<Vec<(String, bool, Option<(i64, AssetState)>)>> {
+pub fn hosts_and_assets(db: &Connection) -> Result<Vec<HostAsset>> {
     let mut statement = db.prepare_cached(
         "SELECT h.id, h.retired_at_ms IS NOT NULL, a.id, a.state FROM hosts h LEFT JOIN assets a ON a.host_id = h.id \
          ORDER BY h.enrolled_at_ms, h.id",
     )?;
-    let rows = statement
-        .query_map([], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get::<_, Option<i64>>(2)?, row.get::<_, Option<String>>(3)?))
-        })?
-        .collect::<rusqlite::Result<Vec<(String, bool, Option<i64>, Option<String>)>>>()?;
-    let with_state = |(host, retired, id, state): (String, bool, Option<i64>, Option<String>)| {
-        let state = state.as_deref().and_then(AssetState::from_code);
-        (host, retired, id.zip(state))
-    };
-    Ok(rows.into_iter().map(with_state).collect())
+    let rows = statement.query_map([], |row| {
+        let (id, state): (Option<i64>, Option<String>) = (row.get(2)?, row.get(3)?);
+        let asset = id.zip(state.as_deref().and_then(AssetState::from_code));
+        Ok(HostAsset { host_id: row.get(0)?, retired: row.get(1)?, asset })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The newest inventory of an asset, with its packages.

@@ -201,8 +201,9 @@ impl Evaluator<'_> {
                 range_ms: data.range_ms,
                 shift: data.shift,
                 grid,
+                budget: &self.budget,
             };
-            let values = window::column(func, &input, &scalars);
+            let values = window::column(func, &input, &scalars)?;
             last_windows = Some((shared, windows));
             let series = Series { labels: s.labels.clone(), drop_name: s.drop_name, values };
             if !series.is_empty() {

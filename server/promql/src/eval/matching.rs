@@ -162,8 +162,8 @@ impl Join<'_> {
     ) -> Result<(), QueryError> {
         let mut taken = vec![false; if group.many.len() > 1 { self.grid.count } else { 0 }];
         for &m in &group.many {
-            // One column for each partner that the series meets over time; the last is the fill value.
-            let mut columns: Vec<Option<Vec<f64>>> = vec![None; group.one.len() + 1];
+            // One column for each partner that the series meets over time; the last met is found first.
+            let mut columns: Vec<(usize, Vec<f64>)> = Vec::new();
             for (step, &mv) in self.many[m].values.iter().enumerate() {
                 if is_absent(mv) {
                     continue;
@@ -185,10 +185,13 @@ impl Join<'_> {
                     }
                     *taken = true;
                 }
-                columns[n].get_or_insert_with(|| vec![ABSENT; self.grid.count])[step] = value;
+                let at = columns.iter().rposition(|(partner, _)| *partner == n).unwrap_or_else(|| {
+                    columns.push((n, vec![ABSENT; self.grid.count]));
+                    columns.len() - 1
+                });
+                columns[at].1[step] = value;
             }
-            for (n, column) in columns.into_iter().enumerate() {
-                let Some(values) = column else { continue };
+            for (n, values) in columns {
                 let one = group.one.get(n).map(|&i| &self.one[i].labels);
                 out.push(self.series(&self.many[m].labels, one.unwrap_or(&group.signature), values));
             }

@@ -1,5 +1,6 @@
 //! rate, increase, delta and their instant forms, changes and resets.
 
+use crate::QueryError;
 use crate::eval::ABSENT;
 use crate::functions::window::{Input, Window};
 
@@ -18,7 +19,7 @@ pub(crate) enum Kind {
 const GAP_INTERVALS: f64 = 1.1;
 
 /// The difference between last and first sample, extrapolated to the edges of the window.
-pub(crate) fn extrapolated(input: &Input<'_>, kind: Kind) -> Vec<f64> {
+pub(crate) fn extrapolated(input: &Input<'_>, kind: Kind) -> Result<Vec<f64>, QueryError> {
     let is_counter = kind != Kind::Delta;
     let resets = if is_counter { reset_positions(&input.series.values) } else { Vec::new() };
     let values = &input.series.values;

@@ -2,7 +2,7 @@
 
 use crate::QueryError;
 use crate::ast::WindowFn;
-use crate::eval::{ABSENT, Grid, RangeSeries, Shift, Windows};
+use crate::eval::{ABSENT, Budget, Grid, RangeSeries, Shift, Windows};
 use crate::functions::{over_time, rate, regression};
 
 /// One series with its windows.
@@ -12,7 +12,11 @@ pub(crate) struct Input<'a> {
     pub(crate) range_ms: i64,
     pub(crate) shift: Shift,
     pub(crate) grid: &'a Grid,
+    pub(crate) budget: &'a Budget,
 }
+
+/// Samples looked at between two looks at the clock: long windows times many steps are much work for one series.
+const SAMPLES_PER_TIME_CHECK: usize = 1 << 20;
 
 /// The samples of one step, never empty.
 #[derive(Clone, Copy)]
@@ -27,9 +31,15 @@ pub(crate) struct Window<'a> {
 impl<'a> Input<'a> {
     /// Runs a function over every window that has samples.
     #[inline]
-    pub(crate) fn each(&self, mut f: impl FnMut(Window<'a>) -> f64) -> Vec<f64> {
+    pub(crate) fn each(&self, mut f: impl FnMut(Window<'a>) -> f64) -> Result<Vec<f64>, QueryError> {
         let mut out = Vec::with_capacity(self.grid.count);
+        let mut looked_at = 0;
         for (step, range) in self.windows.iter().enumerate() {
+            looked_at += range.len();
+            if looked_at > SAMPLES_PER_TIME_CHECK {
+                self.budget.check_time()?;
+                looked_at = 0;
+            }
             out.push(if range.is_empty() {
                 ABSENT
             } else {
@@ -41,7 +51,7 @@ impl<'a> Input<'a> {
                 })
             });
         }
-        out
+        Ok(out)
     }
 
     /// Left and right edge of the window at a step, milliseconds.
@@ -72,7 +82,11 @@ pub(crate) fn check_scalars(func: WindowFn, scalars: &[Vec<f64>]) -> Result<(), 
 }
 
 /// The column of a window function.
-pub(crate) fn column(func: WindowFn, input: &Input<'_>, scalars: &[Vec<f64>]) -> Vec<f64> {
+pub(crate) fn column(
+    func: WindowFn,
+    input: &Input<'_>,
+    scalars: &[Vec<f64>],
+) -> Result<Vec<f64>, QueryError> {
     let seconds = |t: i64| t as f64 / 1000.0;
     match func {
         WindowFn::Rate => rate::extrapolated(input, rate::Kind::Rate),

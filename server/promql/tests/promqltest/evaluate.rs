@@ -20,9 +20,9 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    /// The options that upstream's test scripts assume.
-    pub(crate) fn new() -> Self {
-        let options = EngineOptions { delayed_name_removal: true, ..EngineOptions::default() };
+    /// Upstream's test scripts assume that names are removed late; a stock server removes them at once.
+    pub(crate) fn new(delayed_name_removal: bool) -> Self {
+        let options = EngineOptions { delayed_name_removal, ..EngineOptions::default() };
         Self { engine: Engine::new(options), store: Store::default() }
     }
 

@@ -11,8 +11,8 @@ pub trait Storage: Send + Sync {
     /// All series that fulfil every matcher and have samples in the window of the hints.
     ///
     /// Each label set occurs once; timestamps ascend strictly. Stale markers ([`STALE_NAN_BITS`]) stay in the
-    /// values. Samples outside of the window may be given too and are ignored. Samples may be left out only if
-    /// the hints allow it (see [`SelectHints::step_ms`]).
+    /// values. Samples outside of the window may be given too and are ignored. Every sample in the window is
+    /// wanted; a storage that answers from downsampled data decides by the hints when that is good enough.
     ///
     /// # Errors
     /// The budget is used up, or the storage cannot read.

@@ -280,7 +280,7 @@ pub(super) async fn start_refresh(app: &App, actor: String, wait: Duration) -> R
     }
     app.records.run(move |db| audit::add(db, now_ms(), &actor, "forecast.refresh", "", "")).await?;
     let work = app.clone();
-    let task = tokio::spawn(async move { pass::run(&work, Scope::AllHosts).await });
+    let task = tokio::spawn(async move { pass::run(&work, Scope::AllHostsAnew).await });
     match tokio::time::timeout(wait, task).await {
         Ok(Ok(run)) => Ok(Some(run?)),
         Ok(Err(_)) => Err(ApiError::internal("the pass ended early")),

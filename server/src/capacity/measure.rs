@@ -7,6 +7,7 @@ use siaga_forecast::{Aggregate, HourlySeries};
 use siaga_promql::Value;
 
 use super::evaluation::Subject;
+use super::history_cache::{HistoryCache, Hours};
 use super::resource::{ListedFilesystem, Queries, ResourceKey, ResourceKind, choose_filesystems, queries};
 use crate::config::Capacity;
 use crate::metrics::{Metrics, QueryError};
@@ -80,6 +81,19 @@ impl SeriesSource for Metrics {
     }
 }
 
+/// How and when to read.
+#[derive(Debug, Clone, Copy)]
+pub struct Reader<'a> {
+    /// Configuration.
+    pub config: &'a Capacity,
+    /// Hours that were read before.
+    pub cache: &'a HistoryCache,
+    /// How late a sample may come.
+    pub late_ms: Millis,
+    /// Now.
+    pub now_ms: Millis,
+}
+
 /// Reads all resources of a host.
 ///
 /// # Errors
@@ -87,12 +101,11 @@ impl SeriesSource for Metrics {
 pub async fn measure_host(
     source: &impl SeriesSource,
     instance: &str,
-    config: &Capacity,
-    now_ms: Millis,
+    reader: Reader<'_>,
 ) -> Result<Vec<Subject>, QueryError> {
     let mut subjects = Vec::new();
     for kind in ResourceKind::ALL {
-        subjects.extend(measure_kind(source, instance, kind, config, now_ms).await?);
+        subjects.extend(measure_kind(source, instance, kind, reader).await?);
     }
     Ok(subjects)
 }
@@ -102,9 +115,9 @@ async fn measure_kind(
     source: &impl SeriesSource,
     instance: &str,
     kind: ResourceKind,
-    config: &Capacity,
-    now_ms: Millis,
+    reader: Reader<'_>,
 ) -> Result<Vec<Subject>, QueryError> {
+    let Reader { config, cache, late_ms, now_ms } = reader;
     let queries = queries(kind, instance);
     let listed = list(kind, source.instant(&queries.listing, now_ms).await?);
     if listed.is_empty() {
@@ -112,7 +125,10 @@ async fn measure_kind(
     }
     let now = by_item(kind, source.instant(&queries.now, now_ms).await?);
     let end_ms = now_ms.div_euclid(HOUR_MS) * HOUR_MS;
-    let history = history(source, kind, &queries, end_ms, millis(config.history)).await?;
+    let start_ms = end_ms - millis(config.history).div_euclid(HOUR_MS) * HOUR_MS;
+    let (mut history, from_ms) = cache.take(instance, kind, start_ms, late_ms);
+    read_hours(source, kind, &queries, from_ms, end_ms, &mut history).await?;
+    cache.put(instance, kind, start_ms, end_ms, &history);
     let subject = |(item, full): (String, f64)| {
         let past = history.get(&item).map_or(&[][..], Vec::as_slice);
         // A silent host stands where it was last seen.
@@ -140,19 +156,21 @@ pub async fn measure_history(
 ) -> Result<HourlySeries, QueryError> {
     let end_ms = now_ms.div_euclid(HOUR_MS) * HOUR_MS;
     let queries = queries(key.kind, &key.instance);
-    let all = history(source, key.kind, &queries, end_ms, millis(config.history)).await?;
+    let start_ms = end_ms - millis(config.history).div_euclid(HOUR_MS) * HOUR_MS;
+    let mut all = Hours::new();
+    read_hours(source, key.kind, &queries, start_ms, end_ms, &mut all).await?;
     Ok(hourly_series(all.get(&key.item).map_or(&[], Vec::as_slice), end_ms))
 }
 
-async fn history(
+/// Reads hours and puts them behind those of `all`.
+async fn read_hours(
     source: &impl SeriesSource,
     kind: ResourceKind,
     queries: &Queries,
+    mut start_ms: Millis,
     end_ms: Millis,
-    length_ms: Millis,
-) -> Result<BTreeMap<String, Vec<(Millis, f64)>>, QueryError> {
-    let mut all: BTreeMap<String, Vec<(Millis, f64)>> = BTreeMap::new();
-    let mut start_ms = end_ms - length_ms.div_euclid(HOUR_MS) * HOUR_MS;
+    all: &mut Hours,
+) -> Result<(), QueryError> {
     while start_ms <= end_ms {
         let stop_ms = end_ms.min(start_ms + (CHUNK_HOURS - 1) * HOUR_MS);
         let chunk = source.hourly(&queries.history, start_ms, stop_ms).await?;
@@ -161,7 +179,7 @@ async fn history(
         }
         start_ms = stop_ms + HOUR_MS;
     }
-    Ok(all)
+    Ok(())
 }
 
 /// What there is: item and what 100 percent is.
@@ -184,8 +202,8 @@ fn list(kind: ResourceKind, readings: Vec<Reading>) -> Vec<(String, f64)> {
 }
 
 /// Points by item. A filesystem whose device changed its name is one item, so its points are joined.
-fn by_item(kind: ResourceKind, readings: Vec<Reading>) -> BTreeMap<String, Vec<(Millis, f64)>> {
-    let mut items: BTreeMap<String, Vec<(Millis, f64)>> = BTreeMap::new();
+fn by_item(kind: ResourceKind, readings: Vec<Reading>) -> Hours {
+    let mut items = Hours::new();
     for reading in readings {
         let item = match kind {
             ResourceKind::Filesystem => reading.labels.get("mountpoint").cloned().unwrap_or_default(),

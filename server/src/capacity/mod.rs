@@ -2,13 +2,14 @@
 //!
 //! - Rules: `resource` (what is forecast), `evaluation` (one forecast in percent and dates), `state` (words),
 //!   `signal_rule` (when it becomes an incident).
-//! - Around them: `measure` reads series, `pass` evaluates the fleet and stores, `publish` writes PromQL series,
+//! - Around them: `measure` reads series (`history_cache`: only what is new), `pass` evaluates the fleet and stores, `publish` writes PromQL series,
 //!   `notice` words incidents, `http` and `pages` show.
 //!
 //! Invariants: every resource is listed, with a forecast or with the reason why there is none; forecasts are made off
 //! the async threads, one pass at a time; every evaluation is kept for as long as configured.
 
 mod evaluation;
+mod history_cache;
 pub mod http;
 mod measure;
 mod notice;
@@ -27,7 +28,8 @@ use tokio::task::JoinSet;
 pub use evaluation::{
     Crossing, Evaluation, HORIZON_DAYS, HorizonPoint, Made, Paths, Reason, Remark, Subject, evaluate,
 };
-pub use measure::{Reading, SeriesSource, measure_history, measure_host};
+pub use history_cache::HistoryCache;
+pub use measure::{Reader, Reading, SeriesSource, measure_history, measure_host};
 pub use pass::{Forecasting, Progress, Scope};
 pub use resource::{ResourceKey, ResourceKind};
 pub use signal_rule::{SignalMemory, SignalRule, advance, is_due};

@@ -6,7 +6,8 @@ use std::time::Instant;
 use anyhow::Context as _;
 
 use super::evaluation::{Evaluation, Paths, Reason, Subject, evaluate, known_hours};
-use super::measure::{SeriesSource, measure_host};
+use super::history_cache::HistoryCache;
+use super::measure::{Reader, SeriesSource, measure_host};
 use super::signal_rule::{SignalMemory, SignalRule, advance};
 use super::state::State;
 use crate::app::App;
@@ -20,6 +21,8 @@ use crate::time::{Millis, millis, now_ms};
 pub enum Scope {
     /// All of them.
     AllHosts,
+    /// All of them, and the whole history is read again: a person asks, perhaps after an import.
+    AllHostsAnew,
     /// Those without any evaluation.
     NewHosts,
 }
@@ -40,6 +43,7 @@ pub struct Progress {
 pub struct Forecasting {
     turn: Arc<tokio::sync::Mutex<()>>,
     progress: Arc<Mutex<Option<Progress>>>,
+    cache: Arc<HistoryCache>,
 }
 
 impl Forecasting {
@@ -77,7 +81,11 @@ pub(super) async fn run(app: &App, scope: Scope) -> anyhow::Result<Run> {
 
 async fn run_alone(app: &App, scope: Scope) -> anyhow::Result<Run> {
     let (started_at_ms, started) = (now_ms(), Instant::now());
-    let config = app.config.current().capacity.clone();
+    let config = app.config.current();
+    let (late_ms, config) = (millis(config.metrics.out_of_order_window), config.capacity.clone());
+    if scope == Scope::AllHostsAnew {
+        app.forecasting.cache.clear();
+    }
     let instances = instances(app, scope).await?;
     let mut run = Run { started_at_ms, duration_ms: 0, hosts: 0, resources: 0, refused: 0, failed_hosts: 0 };
     let mut last_error = None;
@@ -85,11 +93,12 @@ async fn run_alone(app: &App, scope: Scope) -> anyhow::Result<Run> {
         if app.is_stopping() {
             break;
         }
-        if scope == Scope::AllHosts {
+        if scope != Scope::NewHosts {
             app.forecasting.set(Some(Progress { started_at_ms, done, total: instances.len() }));
         }
         run.hosts += 1;
-        match evaluate_host(&app.metrics, instance, &config, now_ms()).await {
+        let reader = Reader { config: &config, cache: &app.forecasting.cache, late_ms, now_ms: now_ms() };
+        match evaluate_host(&app.metrics, instance, reader).await {
             Ok(evaluated) => {
                 run.resources += i64::try_from(evaluated.len()).unwrap_or(i64::MAX);
                 let refused = evaluated.iter().filter(|(evaluation, _)| evaluation.outcome.is_err()).count();
@@ -108,7 +117,7 @@ async fn run_alone(app: &App, scope: Scope) -> anyhow::Result<Run> {
         }
     }
     run.duration_ms = millis(started.elapsed());
-    if scope == Scope::AllHosts {
+    if scope != Scope::NewHosts {
         let (done, before) = (run.clone(), started_at_ms - millis(config.keep));
         app.records
             .run(move |db| {
@@ -133,7 +142,7 @@ async fn instances(app: &App, scope: Scope) -> Result<Vec<String>, RecordsError>
         .run(move |db| {
             let all = hosts::list(db)?.into_iter().map(|host| host.instance);
             let known = match scope {
-                Scope::AllHosts => Vec::new(),
+                Scope::AllHosts | Scope::AllHostsAnew => Vec::new(),
                 Scope::NewHosts => forecasts::instances(db)?,
             };
             Ok(all.filter(|instance| !known.contains(instance)).collect())
@@ -160,13 +169,12 @@ type Evaluated = (Evaluation, Option<Paths>);
 pub(super) async fn evaluate_host(
     source: &impl SeriesSource,
     instance: &str,
-    config: &Capacity,
-    now_ms: Millis,
+    reader: Reader<'_>,
 ) -> anyhow::Result<Vec<Evaluated>> {
-    let subjects = measure_host(source, instance, config, now_ms)
+    let subjects = measure_host(source, instance, reader)
         .await
         .with_context(|| format!("cannot read the series of {instance}"))?;
-    let lead_ms = millis(config.lead_time);
+    let (now_ms, lead_ms) = (reader.now_ms, millis(reader.config.lead_time));
     let mut evaluated = Vec::with_capacity(subjects.len());
     for subject in subjects {
         let copy = subject.clone();

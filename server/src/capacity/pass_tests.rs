@@ -1,6 +1,7 @@
 //! From series to a date, through a source that knows the queries and makes the answers up.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
 use crate::capacity::{Crossing, Reading, ResourceKind};
@@ -14,6 +15,7 @@ const SIZE: f64 = 100e9;
 struct GrowingDisk {
     born_ms: Millis,
     now_ms: Millis,
+    hours_asked: AtomicI64,
 }
 
 impl GrowingDisk {
@@ -58,12 +60,15 @@ impl SeriesSource for GrowingDisk {
         assert_eq!((start_ms % HOUR_MS, end_ms % HOUR_MS), (0, 0), "whole hours");
         assert!(end_ms <= self.now_ms, "the running hour is not asked for");
         let hours = (end_ms - start_ms) / HOUR_MS;
+        self.hours_asked.fetch_add(hours + 1, Ordering::Relaxed);
         Ok(self.reading(query, (0..=hours).map(|hour| start_ms + hour * HOUR_MS)))
     }
 }
 
-async fn evaluated(source: &GrowingDisk) -> Vec<Evaluation> {
-    let all = evaluate_host(source, "db", &Capacity::default(), source.now_ms).await.unwrap();
+async fn evaluated(source: &GrowingDisk, cache: &HistoryCache) -> Vec<Evaluation> {
+    let config = Capacity::default();
+    let reader = Reader { config: &config, cache, late_ms: 26 * HOUR_MS, now_ms: source.now_ms };
+    let all = evaluate_host(source, "db", reader).await.unwrap();
     all.into_iter().map(|(evaluation, _)| evaluation).collect()
 }
 
@@ -74,10 +79,14 @@ async fn a_growing_disk_gets_its_date_and_then_its_signal() {
     let full_at = born_ms + 70 * DAY_MS;
     let records = Records::in_memory().unwrap();
     let rule = signal_rule(&Capacity::default());
-    let mut signals = Vec::new();
+    let (mut signals, mut asked) = (Vec::new(), Vec::new());
+    let cache = HistoryCache::default();
     for hour in 0..3 {
         let now_ms = born_ms + 60 * DAY_MS + hour * HOUR_MS + 600_000;
-        let all = evaluated(&GrowingDisk { born_ms, now_ms }).await;
+        let source = GrowingDisk { born_ms, now_ms, hours_asked: AtomicI64::new(0) };
+        let all = evaluated(&source, &cache).await;
+        asked.push(source.hours_asked.into_inner());
+        assert_eq!(all[0].known_hours, 60 * 24 + u32::try_from(hour).unwrap());
         let disk = &all[0];
         assert_eq!((disk.key.kind, disk.key.item.as_str()), (ResourceKind::Filesystem, "/data"));
         assert!((disk.current_percent.unwrap() - 80.0).abs() < 0.2);
@@ -98,12 +107,15 @@ async fn a_growing_disk_gets_its_date_and_then_its_signal() {
         signals.push(since.is_some());
     }
     assert_eq!(signals, [false, false, true]);
+    assert!(asked[0] > 2 * 24 * 100 && asked[1] < 2 * 40, "{asked:?} hours were read");
 }
 
 #[tokio::test]
 async fn a_fresh_machine_lists_what_it_has_with_the_reason() {
     let born_ms = 20_000 * DAY_MS;
-    let all = evaluated(&GrowingDisk { born_ms, now_ms: born_ms + 3 * HOUR_MS + 60_000 }).await;
+    let now_ms = born_ms + 3 * HOUR_MS + 60_000;
+    let source = GrowingDisk { born_ms, now_ms, hours_asked: AtomicI64::new(0) };
+    let all = evaluated(&source, &HistoryCache::default()).await;
     let seen: Vec<_> = all.iter().map(|e| (e.key.kind, e.known_hours, e.outcome.is_err())).collect();
     assert_eq!(seen, [(ResourceKind::Filesystem, 3, true), (ResourceKind::Memory, 3, true)]);
     assert!(all.iter().all(|e| e.current_percent.is_some() && e.state == State::Unknown));

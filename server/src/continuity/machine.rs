@@ -1,0 +1,357 @@
+//! The course of a drill as a state machine. Pure: facts in, the next task out; no clock, no I/O.
+//!
+//! Invariants: nothing acts before the steady state was found; every started step that has an undo is undone exactly
+//! once, newest first, before the end is checked, however the drill went; what could not be undone is remembered.
+
+use serde::{Deserialize, Serialize};
+
+/// Where a drill is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The steady state is looked for.
+    CheckingBefore,
+    /// Steps act.
+    Steps,
+    /// Probes are evaluated.
+    Measuring,
+    /// Steps are undone.
+    RollingBack,
+    /// The steady state is looked for again.
+    CheckingAfter,
+    /// Only the result is to be written down.
+    Closing,
+    /// Over.
+    Finished,
+}
+
+/// How a drill ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Everything as expected, and the system is where it began.
+    Passed,
+    /// A step, a target or the way back was not as expected.
+    Failed,
+    /// Stopped by a person, or the server ended in the middle.
+    Aborted,
+    /// Nothing was done: the conditions were not met.
+    Refused,
+}
+
+impl Verdict {
+    /// Code in records and in the API.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Aborted => "aborted",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// What has happened, as far as it decides what comes next. Steps are named by their index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The steady state holds, or not.
+    CheckedBefore {
+        /// Whether it holds.
+        held: bool,
+    },
+    /// A step is about to act: from here on it has to be undone.
+    StepStarted(usize),
+    /// A step has ended.
+    StepEnded {
+        /// Which.
+        step: usize,
+        /// Whether it did what it should.
+        good: bool,
+    },
+    /// Probes were evaluated.
+    Measured {
+        /// Whether the targets were met.
+        met: bool,
+    },
+    /// A person asked for the end, or the server had ended in the middle.
+    Stopped,
+    /// An undo has ended.
+    UndoEnded {
+        /// Of which step.
+        step: usize,
+        /// Whether it succeeded.
+        good: bool,
+    },
+    /// The steady state holds again, or not.
+    CheckedAfter {
+        /// Whether it holds.
+        held: bool,
+    },
+    /// The result is written down.
+    Closed,
+}
+
+/// What is to be done next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// Look for the steady state.
+    CheckBefore,
+    /// Carry out a step.
+    RunStep(usize),
+    /// Evaluate the probes.
+    Measure,
+    /// Undo a step.
+    Undo(usize),
+    /// Look for the steady state again.
+    CheckAfter,
+    /// Write down the result.
+    Close,
+    /// Nothing: it is over.
+    Nothing,
+}
+
+/// The course of one drill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    /// For each step, whether it has an undo.
+    undoable: Vec<bool>,
+    phase: Phase,
+    next_step: usize,
+    to_undo: Vec<usize>,
+    acted: bool,
+    not_undone: Vec<usize>,
+    verdict: Verdict,
+    steady_after: Option<bool>,
+}
+
+impl Machine {
+    /// A drill that has not begun. `undoable` says of each step whether it has an undo.
+    #[must_use]
+    pub fn new(undoable: Vec<bool>) -> Self {
+        Self {
+            undoable,
+            phase: Phase::CheckingBefore,
+            next_step: 0,
+            to_undo: Vec::new(),
+            acted: false,
+            not_undone: Vec::new(),
+            verdict: Verdict::Passed,
+            steady_after: None,
+        }
+    }
+
+    /// Where the drill is.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// How it ended, or would end if all went well from here on.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// Steps whose undo failed.
+    #[must_use]
+    pub fn not_undone(&self) -> &[usize] {
+        &self.not_undone
+    }
+
+    /// Whether any step acted.
+    #[must_use]
+    pub fn acted(&self) -> bool {
+        self.acted
+    }
+
+    /// Whether the system is where it began: nothing acted, or all was undone and the steady state was found again.
+    #[must_use]
+    pub fn restored(&self) -> bool {
+        !self.acted || (self.to_undo.is_empty() && self.not_undone.is_empty() && self.steady_after == Some(true))
+    }
+
+    /// What is to be done next.
+    #[must_use]
+    pub fn next(&self) -> Task {
+        match self.phase {
+            Phase::CheckingBefore => Task::CheckBefore,
+            Phase::Steps => Task::RunStep(self.next_step),
+            Phase::Measuring => Task::Measure,
+            Phase::RollingBack => self.to_undo.last().map_or(Task::CheckAfter, |step| Task::Undo(*step)),
+            Phase::CheckingAfter => Task::CheckAfter,
+            Phase::Closing => Task::Close,
+            Phase::Finished => Task::Nothing,
+        }
+    }
+
+    /// Takes note of what has happened. An event that does not belong to the phase changes nothing.
+    pub fn apply(&mut self, event: Event) {
+        match (self.phase, event) {
+            (Phase::CheckingBefore, Event::CheckedBefore { held: true }) => self.go_on(),
+            (Phase::CheckingBefore, Event::CheckedBefore { held: false }) => {
+                self.verdict = Verdict::Refused;
+                self.phase = Phase::Closing;
+            }
+            (Phase::CheckingBefore, Event::Stopped) => {
+                self.verdict = Verdict::Aborted;
+                self.phase = Phase::Closing;
+            }
+            (Phase::Steps, Event::StepStarted(step)) => self.start(step),
+            (Phase::Steps, Event::StepEnded { step, good: true }) if step == self.next_step => {
+                self.next_step += 1;
+                self.go_on();
+            }
+            (Phase::Steps, Event::StepEnded { good: false, .. }) => self.roll_back(Verdict::Failed),
+            (Phase::Measuring, Event::Measured { met }) => {
+                self.roll_back(if met { Verdict::Passed } else { Verdict::Failed });
+            }
+            (Phase::Steps | Phase::Measuring, Event::Stopped) => self.roll_back(Verdict::Aborted),
+            (Phase::RollingBack | Phase::CheckingAfter, Event::Stopped) => self.worsen(Verdict::Aborted),
+            (Phase::RollingBack, Event::UndoEnded { step, good }) => self.undone(step, good),
+            (Phase::RollingBack | Phase::CheckingAfter, Event::CheckedAfter { held }) if self.to_undo.is_empty() => {
+                self.steady_after = Some(held);
+                self.worsen(if held { Verdict::Passed } else { Verdict::Failed });
+                self.phase = Phase::Closing;
+            }
+            (Phase::Closing, Event::Closed) => self.phase = Phase::Finished,
+            _ => {}
+        }
+    }
+
+    fn go_on(&mut self) {
+        self.phase = if self.next_step < self.undoable.len() { Phase::Steps } else { Phase::Measuring };
+    }
+
+    fn start(&mut self, step: usize) {
+        self.acted = true;
+        if self.undoable.get(step).copied().unwrap_or(false) && !self.to_undo.contains(&step) {
+            self.to_undo.push(step);
+        }
+    }
+
+    fn roll_back(&mut self, verdict: Verdict) {
+        self.worsen(verdict);
+        // A drill that was stopped before its first step has nothing to go back from.
+        self.phase = if self.acted { Phase::RollingBack } else { Phase::Closing };
+    }
+
+    fn undone(&mut self, step: usize, good: bool) {
+        let Some(at) = self.to_undo.iter().position(|waiting| *waiting == step) else { return };
+        self.to_undo.remove(at);
+        if !good {
+            self.not_undone.push(step);
+            self.worsen(Verdict::Failed);
+        }
+        if self.to_undo.is_empty() {
+            self.phase = Phase::CheckingAfter;
+        }
+    }
+
+    fn worsen(&mut self, verdict: Verdict) {
+        self.verdict = self.verdict.max(verdict);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Plays a drill. `answers` decides the outcome of each task; `stop_at` is the task before which a stop comes;
+    /// `crash_at` is the task in whose middle the server ends and starts again from its facts.
+    fn play(
+        undoable: &[bool],
+        mut answers: impl FnMut() -> bool,
+        stop_at: usize,
+        crash_at: usize,
+    ) -> (Machine, Vec<usize>, Vec<usize>) {
+        let mut facts = Vec::new();
+        let mut machine = Machine::new(undoable.to_vec());
+        let (mut started, mut undone) = (Vec::new(), Vec::new());
+        for round in 0..200 {
+            if round == stop_at {
+                facts.push(Event::Stopped);
+                machine.apply(Event::Stopped);
+            }
+            let good = answers();
+            let events: Vec<Event> = match machine.next() {
+                Task::CheckBefore => vec![Event::CheckedBefore { held: good }],
+                Task::RunStep(step) => {
+                    started.push(step);
+                    vec![Event::StepStarted(step), Event::StepEnded { step, good }]
+                }
+                Task::Measure => vec![Event::Measured { met: good }],
+                Task::Undo(step) => {
+                    if round != crash_at {
+                        undone.push(step);
+                    }
+                    vec![Event::UndoEnded { step, good }]
+                }
+                Task::CheckAfter => vec![Event::CheckedAfter { held: good }],
+                Task::Close => vec![Event::Closed],
+                Task::Nothing => return (machine, started, undone),
+            };
+            let kept = if round == crash_at { events.len() - 1 } else { events.len() };
+            for event in &events[..kept] {
+                facts.push(*event);
+                machine.apply(*event);
+            }
+            if round == crash_at {
+                machine = Machine::new(undoable.to_vec());
+                facts.push(Event::Stopped);
+                facts.iter().for_each(|event| machine.apply(*event));
+            }
+        }
+        panic!("the drill does not end: {machine:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn every_started_step_is_undone_once_and_newest_first_on_every_path(
+            undoable in prop::collection::vec(any::<bool>(), 1..6),
+            answers in prop::collection::vec(prop::bool::weighted(0.8), 40),
+            stop_at in 0_usize..30,
+            crash_at in 0_usize..30,
+        ) {
+            let mut answers = answers.into_iter().cycle();
+            let (machine, started, undone) =
+                play(&undoable, || answers.next().unwrap_or(true), stop_at, crash_at);
+            let wanted: Vec<usize> = started.iter().rev().copied().filter(|step| undoable[*step]).collect();
+            prop_assert_eq!(undone, wanted);
+            prop_assert_eq!(machine.phase(), Phase::Finished);
+            prop_assert_eq!(machine.acted(), !started.is_empty());
+            if machine.verdict() == Verdict::Passed {
+                prop_assert!(machine.restored() && started.len() == undoable.len());
+            }
+            if machine.verdict() == Verdict::Refused {
+                prop_assert!(started.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn a_drill_without_its_steady_state_is_refused_before_any_action() {
+        let (machine, started, _) = play(&[true], || false, 99, 99);
+        assert_eq!((machine.verdict(), started.len(), machine.restored()), (Verdict::Refused, 0, true));
+    }
+
+    #[test]
+    fn a_failed_undo_does_not_stop_the_others_and_is_remembered() {
+        // Before, two steps, measured, undo of 1 fails, undo of 0 succeeds, steady state found, closed.
+        let mut answers = [true, true, true, true, false, true, true, true].into_iter();
+        let (machine, _, undone) = play(&[true, true], || answers.next().unwrap_or(true), 99, 99);
+        assert_eq!(undone, [1, 0]);
+        assert_eq!(machine.not_undone(), [1]);
+        assert_eq!(machine.verdict(), Verdict::Failed);
+        assert!(!machine.restored());
+    }
+
+    #[test]
+    fn a_stop_leads_through_the_rollback_to_aborted() {
+        let (machine, started, undone) = play(&[true, true], || true, 2, 99);
+        assert_eq!((started, undone), (vec![0], vec![0]));
+        assert_eq!(machine.verdict(), Verdict::Aborted);
+        assert!(machine.restored());
+    }
+}

@@ -1,0 +1,120 @@
+//! The folder of plans: each file on its own, so that a broken one does not hide the others. Blocks while it reads.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{Plan, PlanProblem};
+
+/// Files of a folder that are read at most.
+const MAX_FILES: usize = 500;
+/// Largest file that is read, bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// One file of the folder.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Name of the file.
+    pub file: String,
+    /// Its text as it was read.
+    pub text: String,
+    /// The plan, or what is wrong with it.
+    pub plan: Result<Plan, Vec<PlanProblem>>,
+}
+
+/// All plans.
+#[derive(Debug, Clone, Default)]
+pub struct Library {
+    /// One entry a file, by name of the file.
+    pub entries: Vec<Entry>,
+}
+
+impl Library {
+    /// The good plan of an identifier, with its file.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<(&Plan, &Entry)> {
+        self.good().find(|(plan, _)| plan.id == id)
+    }
+
+    /// All good plans with their files.
+    pub fn good(&self) -> impl Iterator<Item = (&Plan, &Entry)> {
+        self.entries.iter().filter_map(|entry| entry.plan.as_ref().ok().map(|plan| (plan, entry)))
+    }
+}
+
+/// Reads `*.toml` of a folder. Two files with the same plan identifier are both refused.
+///
+/// # Errors
+/// If the folder cannot be listed.
+pub fn read_folder(folder: &Path) -> std::io::Result<Library> {
+    let mut files: Vec<_> = std::fs::read_dir(folder)?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .take(MAX_FILES)
+        .collect();
+    files.sort();
+    let mut entries: Vec<Entry> = files.iter().map(|path| read_file(path)).collect();
+    refuse_doubles(&mut entries);
+    Ok(Library { entries })
+}
+
+fn read_file(path: &Path) -> Entry {
+    let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let text = match std::fs::metadata(path) {
+        Ok(found) if found.len() > MAX_FILE_BYTES => Err(format!("is larger than {MAX_FILE_BYTES} bytes")),
+        Ok(_) => std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}")),
+        Err(error) => Err(format!("cannot be read: {error}")),
+    };
+    match text {
+        Ok(text) => Entry { plan: Plan::read(&file, &text), file, text },
+        Err(reason) => Entry { plan: Err(vec![whole_file(&file, reason)]), file, text: String::new() },
+    }
+}
+
+fn whole_file(file: &str, reason: String) -> PlanProblem {
+    PlanProblem { file: file.to_owned(), line: 1, column: 1, field: String::new(), reason }
+}
+
+fn refuse_doubles(entries: &mut [Entry]) {
+    let mut files_of: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for entry in entries.iter() {
+        if let Ok(plan) = &entry.plan {
+            files_of.entry(plan.id.clone()).or_default().push(entry.file.clone());
+        }
+    }
+    for entry in entries {
+        let Ok(plan) = &entry.plan else { continue };
+        let Some(files) = files_of.get(&plan.id).filter(|files| files.len() > 1) else { continue };
+        let reason = format!("id {:?} is used by {}", plan.id, files.join(" and "));
+        entry.plan = Err(vec![PlanProblem { field: "id".to_owned(), ..whole_file(&entry.file, reason) }]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = include_str!("../../../../deploy/plans/lab.toml");
+
+    #[test]
+    fn a_broken_file_does_not_hide_the_good_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("good.toml"), GOOD).unwrap();
+        std::fs::write(folder.path().join("broken.toml"), "id = ").unwrap();
+        std::fs::write(folder.path().join("notes.txt"), "no plan").unwrap();
+        let library = read_folder(folder.path()).unwrap();
+        assert_eq!(library.entries.len(), 2);
+        assert_eq!(library.good().count(), 1);
+        assert_eq!(library.entries[0].plan.as_ref().unwrap_err()[0].file, "broken.toml");
+    }
+
+    #[test]
+    fn two_files_with_one_id_are_both_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("one.toml"), GOOD).unwrap();
+        std::fs::write(folder.path().join("two.toml"), GOOD).unwrap();
+        let library = read_folder(folder.path()).unwrap();
+        assert_eq!(library.good().count(), 0);
+        assert!(library.entries.iter().all(|entry| entry.plan.as_ref().unwrap_err()[0].reason.contains("one.toml and two.toml")));
+    }
+}

@@ -1,0 +1,548 @@
+//! From the text of a plan to a [`Plan`]: types and unknown fields first, then everything that only the whole can tell.
+//! Pure.
+//!
+//! Invariant: what is wrong in content is listed as a whole, not only the first; a text of the wrong shape gives the
+//! first thing that is wrong, because the rest cannot be read.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use siaga_protocol::toml_text;
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::place::Problems;
+use super::{
+    Check, CheckKind, Comparison, HttpExpectation, Kind, Plan, PlanProblem, Probe, Step, Undo,
+};
+use crate::continuity::schedule::{Blackout, BlackoutTime, Schedule, next_allowed};
+use crate::time::Millis;
+
+/// Longest text of a name or a reason, characters.
+const MAX_TEXT: usize = 500;
+/// Longest identifier, characters.
+const MAX_ID: usize = 64;
+/// Steps of one plan.
+const MAX_STEPS: usize = 50;
+/// Probes of one plan: each asks every interval.
+const MAX_PROBES: usize = 8;
+/// Checks of one list.
+const MAX_CHECKS: usize = 50;
+/// Blackouts of one plan.
+const MAX_BLACKOUTS: usize = 200;
+/// Participants of one plan.
+const MAX_PARTICIPANTS: usize = 100;
+/// Bounds of a probe's interval.
+const PROBE_INTERVAL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(60));
+/// Bounds of the time of one request.
+const REQUEST_TIMEOUT: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(60));
+/// Bounds of the time of one action.
+const STEP_TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3_600));
+/// Longest wait that a plan may ask for.
+const MAX_WAIT: Duration = Duration::from_secs(3_600);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlanText {
+    id: String,
+    name: String,
+    service: String,
+    scenario: String,
+    kind: Kind,
+    #[serde(with = "humantime_serde")]
+    rto: Duration,
+    #[serde(default, with = "humantime_serde")]
+    rpo: Option<Duration>,
+    #[serde(default = "thirty_seconds", with = "humantime_serde")]
+    settle: Duration,
+    #[serde(default = "jakarta")]
+    time_zone: String,
+    people: PeopleText,
+    schedule: Option<ScheduleText>,
+    #[serde(default)]
+    blackout: Vec<BlackoutText>,
+    #[serde(default)]
+    steady_state: Vec<CheckText>,
+    #[serde(default)]
+    after: Vec<CheckText>,
+    #[serde(default)]
+    probe: Vec<ProbeText>,
+    #[serde(default)]
+    step: Vec<StepText>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PeopleText {
+    coordinator: String,
+    #[serde(default)]
+    participants: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScheduleText {
+    cron: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BlackoutText {
+    name: String,
+    from: Option<String>,
+    to: Option<String>,
+    cron: Option<String>,
+    #[serde(default, with = "humantime_serde")]
+    lasts: Option<Duration>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CheckText {
+    name: String,
+    http: Option<HttpText>,
+    promql: Option<PromqlText>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HttpText {
+    url: String,
+    #[serde(default = "ok_status")]
+    status: u16,
+    body_contains: Option<String>,
+    #[serde(default = "five_seconds", with = "humantime_serde")]
+    timeout: Duration,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PromqlText {
+    query: String,
+    is: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProbeText {
+    name: String,
+    url: String,
+    #[serde(default = "ok_status")]
+    status: u16,
+    body_contains: Option<String>,
+    #[serde(default = "hundred_milliseconds", with = "humantime_serde")]
+    interval: Duration,
+    #[serde(default = "one_second", with = "humantime_serde")]
+    timeout: Duration,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StepText {
+    id: String,
+    name: String,
+    host: Option<String>,
+    action: String,
+    #[serde(with = "humantime_serde")]
+    timeout: Duration,
+    #[serde(default)]
+    undo: bool,
+    no_undo: Option<String>,
+    #[serde(default, with = "humantime_serde")]
+    pause_after: Duration,
+    #[serde(default, with = "humantime_serde")]
+    recovers_within: Option<Duration>,
+    #[serde(default)]
+    check: Vec<CheckText>,
+}
+
+fn jakarta() -> String {
+    "Asia/Jakarta".to_owned()
+}
+
+const fn ok_status() -> u16 {
+    200
+}
+
+const fn hundred_milliseconds() -> Duration {
+    Duration::from_millis(100)
+}
+
+const fn one_second() -> Duration {
+    Duration::from_secs(1)
+}
+
+const fn five_seconds() -> Duration {
+    Duration::from_secs(5)
+}
+
+const fn thirty_seconds() -> Duration {
+    Duration::from_secs(30)
+}
+
+/// Reads and checks.
+pub(super) fn read(file: &str, text: &str) -> Result<Plan, Vec<PlanProblem>> {
+    let raw: PlanText = toml_text::parse(file, text).map_err(|error| {
+        let toml_text::TomlTextError { file, line, column, field, reason } = error;
+        vec![PlanProblem { file, line, column, field, reason }]
+    })?;
+    let table = DeTable::parse(text).unwrap_or_else(|_| Spanned::new(0..0, DeTable::new()));
+    let mut problems = Problems::new(file, text, &table);
+    let plan = check(raw, &mut problems);
+    match (plan, problems.into_sorted()) {
+        (Some(plan), found) if found.is_empty() => Ok(plan),
+        (_, found) => Err(found),
+    }
+}
+
+/// The plan, if nothing is wrong that leaves a part without a value; what is wrong goes to `problems`.
+fn check(raw: PlanText, problems: &mut Problems<'_>) -> Option<Plan> {
+    check_id(problems, "id", &raw.id);
+    for (field, text) in [
+        ("name", &raw.name),
+        ("service", &raw.service),
+        ("scenario", &raw.scenario),
+        ("people.coordinator", &raw.people.coordinator),
+    ] {
+        check_text(problems, field, text);
+    }
+    if raw.people.participants.len() > MAX_PARTICIPANTS {
+        problems.add("people.participants", format!("more than {MAX_PARTICIPANTS} participants"));
+    }
+    for (index, name) in raw.people.participants.iter().enumerate() {
+        check_text(problems, &format!("people.participants[{index}]"), name);
+    }
+    if raw.rto.is_zero() {
+        problems.add("rto", "a recovery time of zero cannot be met by any failover; state the longest bearable time");
+    }
+    check_range(problems, "settle", raw.settle, (Duration::from_secs(1), MAX_WAIT));
+    let zone = TimeZone::get(&raw.time_zone);
+    if zone.is_err() {
+        problems.add("time_zone", format!("{:?} is not an IANA time zone", raw.time_zone));
+    }
+    let zone = zone.ok();
+    let blackouts = blackouts(raw.blackout, zone.as_ref(), &raw.time_zone, problems);
+    let schedule = schedule(raw.schedule, &blackouts, zone.as_ref(), &raw.time_zone, problems);
+    if raw.steady_state.is_empty() {
+        problems.add("steady_state", "at least one [[steady_state]] is needed: without it nothing says that the system is well");
+    }
+    let steady_state = checks("steady_state", raw.steady_state, problems);
+    let after = checks("after", raw.after, problems);
+    let probes = probes(raw.probe, problems);
+    let steps = steps(raw.step, problems);
+    Some(Plan {
+        id: raw.id,
+        name: raw.name,
+        service: raw.service,
+        scenario: raw.scenario,
+        kind: raw.kind,
+        rto: raw.rto,
+        rpo: raw.rpo,
+        settle: raw.settle,
+        coordinator: raw.people.coordinator,
+        participants: raw.people.participants,
+        time_zone: zone?,
+        schedule,
+        blackouts,
+        steady_state,
+        after,
+        probes,
+        steps,
+    })
+}
+
+fn schedule(
+    raw: Option<ScheduleText>,
+    blackouts: &[Blackout],
+    zone: Option<&TimeZone>,
+    zone_name: &str,
+    problems: &mut Problems<'_>,
+) -> Option<Schedule> {
+    let (raw, _) = (raw?, zone?);
+    match Schedule::parse(&raw.cron, zone_name) {
+        Err(reason) => {
+            problems.add("schedule.cron", format!("no cron rule of five fields: {reason}"));
+            None
+        }
+        Ok(schedule) => {
+            // The epoch stands for "whenever": rules repeat, so that what never comes after it never comes.
+            if schedule.next_after(0).is_none() {
+                problems.add("schedule.cron", "no date fits this rule, so the drill would never start");
+            } else if !blackouts.is_empty() && next_allowed(&schedule, &recurring_only(blackouts), 0).is_none() {
+                problems.add("schedule.cron", "every date of this rule falls into a blackout of the plan itself");
+            }
+            Some(schedule)
+        }
+    }
+}
+
+/// Blackouts that come again: those of one time cannot cover every date of a rule.
+fn recurring_only(blackouts: &[Blackout]) -> Vec<Blackout> {
+    blackouts.iter().filter(|one| matches!(one.when, BlackoutTime::Recurring(..))).cloned().collect()
+}
+
+fn blackouts(
+    raw: Vec<BlackoutText>,
+    zone: Option<&TimeZone>,
+    zone_name: &str,
+    problems: &mut Problems<'_>,
+) -> Vec<Blackout> {
+    if raw.len() > MAX_BLACKOUTS {
+        problems.add("blackout", format!("more than {MAX_BLACKOUTS} blackouts"));
+    }
+    let mut found = Vec::new();
+    for (index, one) in raw.into_iter().enumerate() {
+        let at = format!("blackout[{index}]");
+        check_text(problems, &format!("{at}.name"), &one.name);
+        let Some(zone) = zone else { continue };
+        let when = match (one.from, one.to, one.cron, one.lasts) {
+            (Some(from), Some(to), None, None) => once(&at, &from, &to, zone, problems),
+            (None, None, Some(cron), Some(lasts)) => recurring(&at, &cron, lasts, zone_name, problems),
+            _ => {
+                problems.add(&at, "state either from and to, or cron and lasts");
+                None
+            }
+        };
+        found.extend(when.map(|when| Blackout { name: one.name, when }));
+    }
+    found
+}
+
+fn once(at: &str, from: &str, to: &str, zone: &TimeZone, problems: &mut Problems<'_>) -> Option<BlackoutTime> {
+    let read = |field: &str, text: &str, end: bool, problems: &mut Problems<'_>| {
+        let instant = local_instant(text, end, zone);
+        if instant.is_none() {
+            problems.add(
+                &format!("{at}.{field}"),
+                format!("{text:?} is no date (2026-12-24) or local time (2026-12-24T08:00)"),
+            );
+        }
+        instant
+    };
+    let from_ms = read("from", from, false, problems);
+    let to_ms = read("to", to, true, problems);
+    let (from_ms, to_ms) = (from_ms?, to_ms?);
+    if from_ms >= to_ms {
+        problems.add(&format!("{at}.to"), "does not lie after from");
+    }
+    Some(BlackoutTime::Once(from_ms, to_ms))
+}
+
+fn recurring(
+    at: &str,
+    cron: &str,
+    lasts: Duration,
+    zone_name: &str,
+    problems: &mut Problems<'_>,
+) -> Option<BlackoutTime> {
+    if lasts.is_zero() {
+        problems.add(&format!("{at}.lasts"), "is zero, so it covers nothing");
+    }
+    match Schedule::parse(cron, zone_name) {
+        Ok(rule) => Some(BlackoutTime::Recurring(rule, lasts)),
+        Err(reason) => {
+            problems.add(&format!("{at}.cron"), format!("no cron rule of five fields: {reason}"));
+            None
+        }
+    }
+}
+
+/// A date (its start, or its end if `end`) or a local time in a zone.
+fn local_instant(text: &str, end: bool, zone: &TimeZone) -> Option<Millis> {
+    let local: DateTime = if text.contains('T') {
+        text.parse().ok()?
+    } else {
+        let date: Date = text.parse().ok()?;
+        if end { date.tomorrow().ok()?.into() } else { date.into() }
+    };
+    let at: Timestamp = local.to_zoned(zone.clone()).ok()?.timestamp();
+    Some(at.as_millisecond())
+}
+
+fn checks(list: &str, raw: Vec<CheckText>, problems: &mut Problems<'_>) -> Vec<Check> {
+    if raw.len() > MAX_CHECKS {
+        problems.add(list, format!("more than {MAX_CHECKS} checks"));
+    }
+    let mut names = BTreeSet::new();
+    let mut found = Vec::new();
+    for (index, one) in raw.into_iter().enumerate() {
+        let at = format!("{list}[{index}]");
+        check_text(problems, &format!("{at}.name"), &one.name);
+        if !names.insert(one.name.clone()) {
+            problems.add(&format!("{at}.name"), format!("{:?} is the name of an earlier check as well", one.name));
+        }
+        let kind = match (one.http, one.promql) {
+            (Some(http), None) => http_check(&format!("{at}.http"), http, problems).map(CheckKind::Http),
+            (None, Some(promql)) => promql_check(&format!("{at}.promql"), promql, problems),
+            _ => {
+                problems.add(&at, "state exactly one of http and promql");
+                None
+            }
+        };
+        found.extend(kind.map(|kind| Check { name: one.name, kind }));
+    }
+    found
+}
+
+fn http_check(at: &str, raw: HttpText, problems: &mut Problems<'_>) -> Option<HttpExpectation> {
+    check_range(problems, &format!("{at}.timeout"), raw.timeout, REQUEST_TIMEOUT);
+    check_status(problems, &format!("{at}.status"), raw.status);
+    let url = http_url(problems, &format!("{at}.url"), &raw.url)?;
+    Some(HttpExpectation { url, status: raw.status, body_contains: raw.body_contains, timeout: raw.timeout })
+}
+
+fn promql_check(at: &str, raw: PromqlText, problems: &mut Problems<'_>) -> Option<CheckKind> {
+    if let Err(reason) = promql_parser::parser::parse(&raw.query) {
+        problems.add(&format!("{at}.query"), format!("no PromQL: {reason}"));
+    }
+    let comparison = Comparison::parse(&raw.is);
+    if comparison.is_none() {
+        problems.add(&format!("{at}.is"), "no comparison with a number, such as \">= 1\"");
+    }
+    Some(CheckKind::Promql { query: raw.query, comparison: comparison? })
+}
+
+fn probes(raw: Vec<ProbeText>, problems: &mut Problems<'_>) -> Vec<Probe> {
+    if raw.is_empty() {
+        problems.add("probe", "at least one [[probe]] is needed: without it no downtime is measured");
+    }
+    if raw.len() > MAX_PROBES {
+        problems.add("probe", format!("more than {MAX_PROBES} probes"));
+    }
+    let mut names = BTreeSet::new();
+    let mut found = Vec::new();
+    for (index, one) in raw.into_iter().enumerate() {
+        let at = format!("probe[{index}]");
+        check_text(problems, &format!("{at}.name"), &one.name);
+        if !names.insert(one.name.clone()) {
+            problems.add(&format!("{at}.name"), format!("{:?} is the name of an earlier probe as well", one.name));
+        }
+        check_range(problems, &format!("{at}.interval"), one.interval, PROBE_INTERVAL);
+        check_range(problems, &format!("{at}.timeout"), one.timeout, REQUEST_TIMEOUT);
+        check_status(problems, &format!("{at}.status"), one.status);
+        let url = http_url(problems, &format!("{at}.url"), &one.url);
+        found.extend(url.map(|url| Probe {
+            name: one.name,
+            http: HttpExpectation {
+                url,
+                status: one.status,
+                body_contains: one.body_contains,
+                timeout: one.timeout,
+            },
+            interval: one.interval,
+        }));
+    }
+    found
+}
+
+fn steps(raw: Vec<StepText>, problems: &mut Problems<'_>) -> Vec<Step> {
+    if raw.is_empty() {
+        problems.add("step", "at least one [[step]] is needed");
+    }
+    if raw.len() > MAX_STEPS {
+        problems.add("step", format!("more than {MAX_STEPS} steps"));
+    }
+    let mut ids = BTreeSet::new();
+    let mut found = Vec::new();
+    for (index, one) in raw.into_iter().enumerate() {
+        let at = format!("step[{index}]");
+        check_id(problems, &format!("{at}.id"), &one.id);
+        if !ids.insert(one.id.clone()) {
+            problems.add(&format!("{at}.id"), format!("{:?} is the id of an earlier step as well", one.id));
+        }
+        check_text(problems, &format!("{at}.name"), &one.name);
+        check_text(problems, &format!("{at}.action"), &one.action);
+        if let Some(host) = &one.host {
+            check_text(problems, &format!("{at}.host"), host);
+        }
+        check_range(problems, &format!("{at}.timeout"), one.timeout, STEP_TIMEOUT);
+        check_range(problems, &format!("{at}.pause_after"), one.pause_after, (Duration::ZERO, MAX_WAIT));
+        if let Some(within) = one.recovers_within {
+            check_range(problems, &format!("{at}.recovers_within"), within, (Duration::from_millis(1), MAX_WAIT));
+        }
+        let checks = checks(&format!("{at}.check"), one.check, problems);
+        let undo = undo(&at, one.undo, one.no_undo, problems);
+        found.push(Step {
+            id: one.id,
+            name: one.name,
+            host: one.host,
+            action: one.action,
+            timeout: one.timeout,
+            undo,
+            pause_after: one.pause_after,
+            recovers_within: one.recovers_within,
+            checks,
+        });
+    }
+    found
+}
+
+fn undo(at: &str, undo: bool, reason: Option<String>, problems: &mut Problems<'_>) -> Undo {
+    match (undo, reason) {
+        (true, None) => Undo::ByAgent,
+        (true, Some(_)) => {
+            problems.add(&format!("{at}.no_undo"), "contradicts undo = true");
+            Undo::ByAgent
+        }
+        (false, Some(reason)) => {
+            check_text(problems, &format!("{at}.no_undo"), &reason);
+            Undo::Nothing(reason)
+        }
+        (false, None) => {
+            problems.add(
+                &format!("{at}.undo"),
+                "missing: state undo = true (the agent's file defines it), or no_undo = \"why nothing is to be undone\"",
+            );
+            Undo::ByAgent
+        }
+    }
+}
+
+fn check_id(problems: &mut Problems<'_>, field: &str, id: &str) {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if id.is_empty() || id.len() > MAX_ID || !id.chars().all(plain) {
+        problems.add(field, format!("{id:?} is not 1 to {MAX_ID} small letters, digits and \"-\""));
+    }
+}
+
+fn check_text(problems: &mut Problems<'_>, field: &str, text: &str) {
+    if text.trim().is_empty() {
+        problems.add(field, "is empty");
+    } else if text.chars().count() > MAX_TEXT {
+        problems.add(field, format!("is longer than {MAX_TEXT} characters"));
+    }
+}
+
+fn check_range(problems: &mut Problems<'_>, field: &str, value: Duration, (from, to): (Duration, Duration)) {
+    if value < from || value > to {
+        problems.add(field, format!("{value:?} does not lie between {from:?} and {to:?}"));
+    }
+}
+
+fn check_status(problems: &mut Problems<'_>, field: &str, status: u16) {
+    if !(100..=599).contains(&status) {
+        problems.add(field, format!("{status} is no HTTP status"));
+    }
+}
+
+fn http_url(problems: &mut Problems<'_>, field: &str, text: &str) -> Option<reqwest::Url> {
+    match reqwest::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Some(url),
+        Ok(url) => {
+            problems.add(field, format!("{:?} is neither http nor https", url.scheme()));
+            None
+        }
+        Err(error) => {
+            problems.add(field, format!("{text:?} is no address: {error}"));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "text_tests.rs"]
+mod tests;

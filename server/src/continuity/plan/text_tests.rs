@@ -1,0 +1,126 @@
+//! Each thing that a plan can have wrong, with the line at which it is reported.
+
+use super::*;
+
+const GOOD: &str = r#"id = "coba"
+name = "Uji coba"
+service = "SPSE"
+scenario = "Satu server hilang"
+kind = "failover"
+rto = "30s"
+
+[people]
+coordinator = "Koordinator Kelangsungan Layanan"
+
+[schedule]
+cron = "0 9 1 * *"
+
+[[blackout]]
+name = "malam"
+cron = "0 22 * * *"
+lasts = "8h"
+
+[[steady_state]]
+name = "hidup"
+http = { url = "http://127.0.0.1:1/" }
+
+[[probe]]
+name = "depan"
+url = "http://127.0.0.1:1/"
+
+[[step]]
+id = "matikan"
+name = "Matikan"
+action = "stop"
+timeout = "10s"
+undo = true
+"#;
+
+fn problems(text: &str) -> Vec<String> {
+    Plan::read("p.toml", text).err().unwrap_or_default().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_good_plan_has_its_defaults() {
+    let plan = Plan::read("p.toml", GOOD).unwrap();
+    assert_eq!(plan.probes[0].interval, Duration::from_millis(100));
+    assert_eq!(plan.settle, Duration::from_secs(30));
+    assert_eq!(plan.time_zone.iana_name(), Some("Asia/Jakarta"));
+    assert_eq!(plan.steps[0].undo, Undo::ByAgent);
+}
+
+#[test]
+fn the_shipped_plan_is_good() {
+    let plan = Plan::read("lab.toml", include_str!("../../../../deploy/plans/lab.toml")).unwrap();
+    assert!(plan.steps.iter().all(|step| step.undo == Undo::ByAgent && step.host.is_none()));
+}
+
+#[test]
+fn each_thing_that_is_wrong_is_named_with_its_line_and_field() {
+    for (good, bad, wanted) in [
+        ("id = \"coba\"", "id = \"Coba 1\"", "p.toml:1:6: id: \"Coba 1\" is not"),
+        ("name = \"Uji coba\"", "name = \" \"", "p.toml:2:8: name: is empty"),
+        ("kind = \"failover\"", "kind = \"magic\"", "p.toml:5:8: kind: unknown variant `magic`"),
+        ("rto = \"30s\"", "rto = \"0s\"", "p.toml:6:7: rto: a recovery time of zero"),
+        ("rto = \"30s\"", "rto = 30", "p.toml:6:7: rto: invalid type"),
+        ("rto = \"30s\"", "rto = \"30s\"\nrtpo = 1", "p.toml:7:1: rtpo: unknown field"),
+        ("rto = \"30s\"", "rto = \"30s\"\ntime_zone = \"WIB\"", "p.toml:7:13: time_zone: \"WIB\" is not an IANA"),
+        ("cron = \"0 9 1 * *\"", "cron = \"0 9 1 *\"", "p.toml:12:8: schedule.cron: no cron rule"),
+        ("cron = \"0 9 1 * *\"", "cron = \"0 9 31 2 *\"", "p.toml:12:8: schedule.cron: no date fits"),
+        ("cron = \"0 9 1 * *\"", "cron = \"0 23 1 * *\"", "p.toml:12:8: schedule.cron: every date"),
+        ("lasts = \"8h\"", "", "p.toml:14:1: blackout[0]: state either from and to"),
+        (
+            "cron = \"0 22 * * *\"\nlasts = \"8h\"",
+            "from = \"2026-12-26\"\nto = \"2026-12-25\"",
+            "p.toml:17:6: blackout[0].to: does not lie after from",
+        ),
+        (
+            "cron = \"0 22 * * *\"\nlasts = \"8h\"",
+            "from = \"24/12\"\nto = \"2026-12-25\"",
+            "p.toml:16:8: blackout[0].from: \"24/12\" is no date",
+        ),
+        ("http = { url = \"http://127.0.0.1:1/\" }", "", "p.toml:19:1: steady_state[0]: state exactly one"),
+        ("http = { url = \"http:", "http = { url = \"ftp:", "p.toml:21:16: steady_state[0].http.url: \"ftp\" is"),
+        (
+            "http = { url = \"http://127.0.0.1:1/\" }",
+            "promql = { query = \"up{\", is = \">= 1\" }",
+            "p.toml:21:20: steady_state[0].promql.query: no PromQL",
+        ),
+        (
+            "http = { url = \"http://127.0.0.1:1/\" }",
+            "promql = { query = \"up\", is = \"good\" }",
+            "p.toml:21:31: steady_state[0].promql.is: no comparison",
+        ),
+        ("name = \"depan\"", "name = \"depan\"\ninterval = \"1ms\"", "p.toml:25:12: probe[0].interval: 1ms does not lie"),
+        ("undo = true", "", "p.toml:27:1: step[0].undo: missing"),
+        ("undo = true", "undo = false", "p.toml:32:8: step[0].undo: missing"),
+        ("undo = true", "undo = true\nno_undo = \"x\"", "p.toml:33:11: step[0].no_undo: contradicts"),
+        ("timeout = \"10s\"", "timeout = \"0s\"", "p.toml:31:11: step[0].timeout: 0ns does not lie"),
+        (
+            "undo = true",
+            "undo = true\n[[step]]\nid = \"matikan\"\nname = \"x\"\naction = \"a\"\ntimeout = \"1s\"\nundo = true",
+            "p.toml:34:6: step[1].id: \"matikan\" is the id of an earlier step",
+        ),
+    ] {
+        assert!(GOOD.contains(good), "{good}");
+        let found = problems(&GOOD.replacen(good, bad, 1));
+        assert_eq!(found.len(), 1, "{bad}: {found:?}");
+        assert!(found[0].starts_with(wanted), "{} instead of {wanted}", found[0]);
+    }
+}
+
+#[test]
+fn missing_parts_are_all_listed() {
+    let head = GOOD.split("[[steady_state]]").next().unwrap().replace("30s", "0s");
+    let found = problems(&head);
+    for wanted in ["rto: ", "steady_state: at least one", "probe: at least one", "step: at least one"] {
+        assert!(found.iter().any(|problem| problem.contains(wanted)), "{wanted} in {found:?}");
+    }
+    assert_eq!(found.len(), 4);
+}
+
+#[test]
+fn what_is_no_toml_is_refused_with_its_line() {
+    assert!(problems("id = \"a\"\nname = \n")[0].starts_with("p.toml:2:"));
+    assert_eq!(problems("").len(), 1);
+}

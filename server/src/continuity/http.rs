@@ -1,9 +1,148 @@
-//! HTTP of this part.
+//! HTTP of continuity: plans and drills for programs. The pages are in `pages`.
 
-use crate::http::Routes;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::begin::{StartError, fleet, library, start};
+use super::bodies::{DrillBody, DrillDetail, PlanBody, ProblemBody, Started};
+use super::plan::{Entry, HostState, resolve};
+use super::report;
+use crate::access::Right;
+use crate::app::App;
+use crate::config::Language;
+use crate::http::{ApiError, Caller, Params, Routes};
+use crate::records::{audit, drills};
+use crate::time::now_ms;
 
 /// Routes of this part.
 #[must_use]
 pub fn routes() -> Routes {
     Routes::new()
+        .get("/api/v1/plans", Right::ViewContinuity, "continuity plans, with what is wrong with them", list_plans)
+        .get("/api/v1/plans/{id}", Right::ViewContinuity, "one continuity plan", show_plan)
+        .post("/api/v1/plans/{id}/drills", Right::RunDrills, "begin a drill of a plan", begin)
+        .get("/api/v1/drills", Right::ViewContinuity, "drills, newest first (plan, limit)", list_drills)
+        .get("/api/v1/drills/{id}", Right::ViewContinuity, "one drill with its journal", show_drill)
+        .get("/api/v1/drills/{id}/trace", Right::ViewContinuity, "raw traces of a drill's probes", show_trace)
+        .get("/api/v1/drills/{id}/report", Right::ViewContinuity, "report as HTML (lang: id or en)", show_report)
+        .post("/api/v1/drills/{id}/stop", Right::RunDrills, "stop a running drill; it is rolled back", stop)
+        .merge(super::pages::routes())
+}
+
+impl From<StartError> for ApiError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::NoPlan(_) => Self::new(StatusCode::NOT_FOUND, error.to_string()),
+            StartError::Busy(_) => Self::conflict(error.to_string()),
+            StartError::Internal(cause) => cause.into(),
+        }
+    }
+}
+
+/// What is wrong with a file, or with what its plan asks of the fleet.
+pub(super) fn problems_of(entry: &Entry, hosts: &[HostState]) -> Vec<ProblemBody> {
+    let found = match &entry.plan {
+        Ok(plan) => resolve(plan, &entry.file, hosts).err().unwrap_or_default(),
+        Err(problems) => problems.clone(),
+    };
+    found.into_iter().map(ProblemBody::from).collect()
+}
+
+async fn list_plans(State(app): State<App>) -> Result<Json<Vec<PlanBody>>, ApiError> {
+    let (library, hosts) = (library(&app).await?, fleet(&app).await?);
+    let now = now_ms();
+    let bodies = library.entries.iter().map(|entry| PlanBody::new(entry, problems_of(entry, &hosts), now));
+    Ok(Json(bodies.collect()))
+}
+
+async fn show_plan(State(app): State<App>, Path(id): Path<String>) -> Result<Json<PlanBody>, ApiError> {
+    let (library, hosts) = (library(&app).await?, fleet(&app).await?);
+    let (_, entry) = library.get(&id).ok_or_else(|| ApiError::not_found(format!("plan {id}")))?;
+    let mut body = PlanBody::new(entry, problems_of(entry, &hosts), now_ms());
+    body.text = Some(entry.text.clone());
+    Ok(Json(body))
+}
+
+async fn begin(
+    State(app): State<App>,
+    Caller(principal): Caller,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<Started>), ApiError> {
+    let id = start(&app, &id, &principal.actor(), None).await?;
+    Ok((StatusCode::CREATED, Json(Started { id })))
+}
+
+/// Drills in one answer.
+const MAX_DRILLS: u32 = 500;
+
+#[derive(Debug, Deserialize)]
+struct ListParams {
+    plan: Option<String>,
+    #[serde(default = "default_limit")]
+    limit: u32,
+}
+
+const fn default_limit() -> u32 {
+    50
+}
+
+async fn list_drills(
+    State(app): State<App>,
+    Params(params): Params<ListParams>,
+) -> Result<Json<Vec<DrillBody>>, ApiError> {
+    let limit = params.limit.min(MAX_DRILLS);
+    let found = app.records.run(move |db| drills::latest(db, params.plan.as_deref(), limit)).await?;
+    Ok(Json(found.iter().map(DrillBody::new).collect()))
+}
+
+async fn show_drill(State(app): State<App>, Path(id): Path<String>) -> Result<Json<DrillDetail>, ApiError> {
+    let (drill, rows) = super::bodies::load(&app, &id).await?;
+    Ok(Json(DrillDetail::new(&drill, &rows)?))
+}
+
+async fn show_trace(State(app): State<App>, Path(id): Path<String>) -> Result<Json<serde_json::Value>, ApiError> {
+    super::bodies::load(&app, &id).await?;
+    let traces = super::bodies::load_traces(&app, &id).await?;
+    Ok(Json(serde_json::json!(traces)))
+}
+
+#[derive(Debug, Deserialize)]
+struct ReportParams {
+    lang: Option<String>,
+}
+
+async fn show_report(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Params(params): Params<ReportParams>,
+) -> Result<Response, ApiError> {
+    let language = match params.lang {
+        None => app.config.current().console.language,
+        Some(code) => Language::from_code(&code)
+            .ok_or_else(|| ApiError::bad_request(format!("{code:?} is not id or en")).at("lang"))?,
+    };
+    report::respond(&app, &id, language).await
+}
+
+async fn stop(
+    State(app): State<App>,
+    Caller(principal): Caller,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<Started>), ApiError> {
+    stop_drill(&app, &id, &principal.actor()).await?;
+    Ok((StatusCode::ACCEPTED, Json(Started { id })))
+}
+
+/// Stops a running drill in the name of `who`.
+pub(super) async fn stop_drill(app: &App, id: &str, who: &str) -> Result<(), ApiError> {
+    if !app.running_drill.stop(id, who) {
+        super::bodies::load(app, id).await?;
+        return Err(ApiError::conflict("the drill does not run"));
+    }
+    let (id, who) = (id.to_owned(), who.to_owned());
+    app.records.run(move |db| audit::add(db, now_ms(), &who, "drill.stop", &id, "")).await?;
+    Ok(())
 }

@@ -40,7 +40,9 @@ pub struct Point(
 );
 
 impl Point {
-    fn good(&self) -> bool {
+    /// Whether the answer was as wanted.
+    #[must_use]
+    pub fn good(&self) -> bool {
         self.2 == Answer::Good
     }
 

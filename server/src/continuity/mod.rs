@@ -1,10 +1,34 @@
 //! Plans, drills, measured downtime, journals and reports.
+//!
+//! A drill: `begin` opens it -> `execute` asks `machine` for the next task, does it (orders through `fleet`, `prober`,
+//! `checks`) and writes a fact into the `journal` -> `report` shows the journal. The rules are pure: `plan`, `schedule`,
+//! `machine`, `measure`, `journal`, `reason`, `timeline`.
+//!
+//! Invariants: nothing acts before the steady state was found; what a step did is undone on every path, also after the
+//! server itself ended in the middle; one drill runs at a time.
 
+mod begin;
+mod bodies;
+mod checks;
+mod execute;
 pub mod http;
+pub mod journal;
+pub mod machine;
+pub mod measure;
+mod pages;
+pub mod plan;
+mod prober;
+pub mod reason;
+mod report;
+mod running;
+pub mod schedule;
+mod signals;
+mod tick;
+mod timeline;
 
-use tokio::task::JoinSet;
+pub use bodies::{DrillBody, DrillDetail, JournalBody, ProblemBody, Started};
+pub use running::RunningDrill;
+pub(crate) use tick::start_tasks;
 
-use crate::app::App;
-
-/// Starts the background tasks of this part.
-pub(crate) fn start_tasks(_set: &mut JoinSet<()>, _app: &App) {}
+#[cfg(test)]
+mod execute_tests;

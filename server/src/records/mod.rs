@@ -8,6 +8,7 @@ mod migrations;
 pub mod asset_changes;
 pub mod assets;
 pub mod audit;
+pub mod drills;
 pub mod forecasts;
 pub mod hosts;
 pub mod orders;

@@ -1,0 +1,245 @@
+//! Begins drills, takes up those that the end of the server cut off, and tells the incidents what was not restored.
+
+use anyhow::Context as _;
+use sha2::{Digest as _, Sha256};
+
+use super::execute::{Pace, Run};
+use super::journal::{self, Fact, hex};
+use super::machine::Verdict;
+use super::plan::{HostState, Library, Plan, read_folder, resolve};
+use super::reason::Reason;
+use super::running::Claim;
+use crate::access::new_id;
+use crate::app::App;
+use crate::fleet::http::host_is_silent;
+use crate::records::drills::{self, Drill, Ending};
+use crate::records::{RecordsError, audit, hosts};
+use crate::time::{Millis, millis, now_ms};
+
+/// Why no drill begins.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// There is no such plan, or its file is wrong.
+    #[error("plan {0} does not exist or has problems")]
+    NoPlan(String),
+    /// One drill at a time.
+    #[error("drill {0} is running")]
+    Busy(String),
+    /// The folder of plans cannot be read, or the records cannot be written.
+    #[error("cannot begin the drill")]
+    Internal(#[source] anyhow::Error),
+}
+
+impl From<anyhow::Error> for StartError {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Internal(error)
+    }
+}
+
+impl From<RecordsError> for StartError {
+    fn from(error: RecordsError) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+/// Reads the folder of plans anew. Without a folder there are none.
+///
+/// # Errors
+/// If the folder cannot be listed.
+pub async fn library(app: &App) -> anyhow::Result<Library> {
+    let Some(folder) = app.config.current().continuity.plans_dir.clone() else { return Ok(Library::default()) };
+    tokio::task::spawn_blocking(move || {
+        read_folder(&folder).with_context(|| format!("cannot list the plans in {}", folder.display()))
+    })
+    .await?
+}
+
+/// What the fleet can do now.
+///
+/// # Errors
+/// If the records cannot be read.
+pub async fn fleet(app: &App) -> Result<Vec<HostState>, RecordsError> {
+    let now = now_ms();
+    let hosts = app.records.run(|db| hosts::list(db)).await?;
+    Ok(hosts
+        .into_iter()
+        .map(|host| HostState {
+            silent: host_is_silent(app, &host, now),
+            id: host.id,
+            instance: host.instance,
+            actions: host.actions,
+        })
+        .collect())
+}
+
+/// Begins a drill of a plan and gives its identifier; it goes on in the background. What the fleet cannot do refuses
+/// it, on record.
+///
+/// # Errors
+/// If there is no such plan, or a drill is running.
+pub async fn start(
+    app: &App,
+    plan_id: &str,
+    by: &str,
+    scheduled_for_ms: Option<Millis>,
+) -> Result<String, StartError> {
+    start_at_pace(app, plan_id, by, scheduled_for_ms, Pace::NORMAL).await
+}
+
+pub(super) async fn start_at_pace(
+    app: &App,
+    plan_id: &str,
+    by: &str,
+    scheduled_for_ms: Option<Millis>,
+    pace: Pace,
+) -> Result<String, StartError> {
+    let library = library(app).await?;
+    let (plan, entry) = library.get(plan_id).ok_or_else(|| StartError::NoPlan(plan_id.to_owned()))?;
+    let resolved = resolve(plan, &entry.file, &fleet(app).await?);
+    let drill = new_row(plan, &entry.file, &entry.text, by, scheduled_for_ms);
+    let id = drill.id.clone();
+    let claim = app.running_drill.claim(&id).map_err(StartError::Busy)?;
+    open(app, drill).await?;
+    let (hosts, refusal) = match resolved {
+        Ok(hosts) => (hosts, Vec::new()),
+        Err(problems) => (
+            Vec::new(),
+            problems
+                .into_iter()
+                .map(|problem| Reason::NotPossible { field: problem.field, why: problem.reason })
+                .collect(),
+        ),
+    };
+    let run = Run::new(app.clone(), pace, claim, id.clone(), plan.clone(), hosts)?;
+    if refusal.is_empty() {
+        let app = app.clone();
+        let drill_id = id.clone();
+        tokio::spawn(async move { finish(&app, &drill_id, run.drive().await).await });
+    } else {
+        run.refuse(refusal).await?;
+    }
+    Ok(id)
+}
+
+async fn finish(app: &App, drill_id: &str, outcome: anyhow::Result<()>) {
+    if let Err(error) = outcome {
+        tracing::error!(drill.id = drill_id, error = format!("{error:#}"), "drill interrupted, it will be taken up");
+    }
+    if let Err(error) = super::signals::sync(app).await {
+        tracing::error!(error = format!("{error:#}"), "cannot tell the incidents about drills");
+    }
+}
+
+fn new_row(plan: &Plan, file: &str, text: &str, by: &str, scheduled_for_ms: Option<Millis>) -> Drill {
+    Drill {
+        id: new_id(),
+        number: 0,
+        plan_id: plan.id.clone(),
+        plan_name: plan.name.clone(),
+        service: plan.service.clone(),
+        plan_file: file.to_owned(),
+        plan_text: text.to_owned(),
+        plan_sha256: hex(&Sha256::digest(text)),
+        started_by: by.to_owned(),
+        scheduled_for_ms,
+        created_at_ms: now_ms(),
+        ended_at_ms: None,
+        status: drills::RUNNING.to_owned(),
+        restored: None,
+        rto_target_ms: millis(plan.rto),
+        rto_ms: None,
+        downtime_ms: None,
+        reasons: "[]".to_owned(),
+    }
+}
+
+async fn open(app: &App, drill: Drill) -> Result<(), RecordsError> {
+    app.records
+        .run(move |db| {
+            let fact = Fact::Opened {
+                plan_id: drill.plan_id.clone(),
+                plan_sha256: drill.plan_sha256.clone(),
+                by: drill.started_by.clone(),
+                previous: drills::newest_head(db)?,
+            };
+            drills::insert(db, &drill)?;
+            journal::append(db, &drill.id, drill.created_at_ms, &fact)?;
+            audit::add(db, drill.created_at_ms, &drill.started_by, "drill.start", &drill.id, &drill.plan_id)
+        })
+        .await
+}
+
+/// Records a date on which no drill began.
+pub(super) async fn record_missed(
+    app: &App,
+    plan: &Plan,
+    file: &str,
+    text: &str,
+    at_ms: Millis,
+    reason: Reason,
+) -> Result<(), RecordsError> {
+    let mut drill = new_row(plan, file, text, "schedule", Some(at_ms));
+    drill.status = drills::MISSED.to_owned();
+    drill.ended_at_ms = Some(drill.created_at_ms);
+    drill.restored = Some(true);
+    app.records
+        .run(move |db| {
+            drill.reasons = serde_json::to_string(&[&reason])
+                .map_err(|e| RecordsError::Corrupt { column: "drills.reasons", reason: e.to_string() })?;
+            drills::insert(db, &drill)?;
+            Ok(())
+        })
+        .await
+}
+
+/// Takes up the oldest drill that is unfinished though none runs: the server ended in its middle.
+///
+/// # Errors
+/// If the records cannot be read or written.
+pub(super) async fn resume_unfinished(app: &App, pace: Pace) -> anyhow::Result<()> {
+    if app.running_drill.id().is_some() {
+        return Ok(());
+    }
+    let unfinished = app.records.run(|db| drills::running(db)).await?;
+    let Some(drill) = unfinished.into_iter().next() else { return Ok(()) };
+    // Somebody else may have begun a drill in this moment; the next look comes soon.
+    let Ok(claim) = app.running_drill.claim(&drill.id) else { return Ok(()) };
+    tracing::warn!(drill.id = drill.id, "an unfinished drill was found: it is rolled back and closed");
+    let outcome = resume(app, pace, claim, &drill).await;
+    finish(app, &drill.id, outcome).await;
+    Ok(())
+}
+
+async fn resume(app: &App, pace: Pace, claim: Claim, drill: &Drill) -> anyhow::Result<()> {
+    let id = drill.id.clone();
+    let rows = app.records.run(move |db| drills::journal(db, &id)).await?;
+    let altered = journal::verify(&drill.id, &rows).is_err();
+    let (Ok(plan), Ok(entries)) = (Plan::read(&drill.plan_file, &drill.plan_text), journal::entries(&rows)) else {
+        return close_unreadable(app, drill.id.clone()).await;
+    };
+    let further = if altered { vec![Reason::JournalAltered] } else { Vec::new() };
+    let run = Run::new(app.clone(), pace, claim, drill.id.clone(), plan, Vec::new())?;
+    run.resume(entries, further).await
+}
+
+/// Nobody can say what is to be undone: the agents undo by themselves, and people are told.
+async fn close_unreadable(app: &App, id: String) -> anyhow::Result<()> {
+    app.records
+        .run(move |db| {
+            let reasons = vec![Reason::ServerRestarted, Reason::PlanUnreadable];
+            let text = serde_json::to_string(&reasons)
+                .map_err(|e| RecordsError::Corrupt { column: "drills.reasons", reason: e.to_string() })?;
+            let now = now_ms();
+            journal::append(db, &id, now, &Fact::Closed { verdict: Verdict::Aborted, restored: false, reasons })?;
+            let status = Verdict::Aborted.code();
+            let (rto_ms, downtime_ms) = (None, None);
+            drills::end(
+                db,
+                &id,
+                Ending { ended_at_ms: now, status, restored: false, rto_ms, downtime_ms, reasons: &text },
+            )
+        })
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,290 @@
+//! What the API says of plans and drills.
+
+use serde::{Deserialize, Serialize};
+
+use super::journal::{self, Entry as JournalEntry, Fact};
+use super::machine::{Machine, Phase};
+use super::measure::{Measurement, Point};
+use super::plan::{Entry, Plan, PlanProblem, Undo};
+use super::reason::{Reason, say_all};
+use super::schedule::next_allowed;
+use crate::app::App;
+use crate::http::ApiError;
+use crate::records::drills::{self, Drill, JournalRow};
+use crate::time::{Millis, millis};
+
+/// One thing that is wrong with a plan. Line 0: it is not in the text but in what the fleet can do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProblemBody {
+    /// The problem, with its place.
+    pub at: PlanProblem,
+    /// One line as the command line prints it.
+    pub text: String,
+}
+
+impl From<PlanProblem> for ProblemBody {
+    fn from(problem: PlanProblem) -> Self {
+        let text = match problem.line {
+            0 => format!("{}: {}: {}", problem.file, problem.field, problem.reason),
+            _ => problem.to_string(),
+        };
+        Self { at: problem, text }
+    }
+}
+
+/// A plan, or a file that is none.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanBody {
+    /// File in the folder of plans.
+    pub file: String,
+    /// Identifier; `None` if the file is no plan.
+    pub id: Option<String>,
+    /// Name.
+    pub name: Option<String>,
+    /// Service.
+    pub service: Option<String>,
+    /// Scenario.
+    pub scenario: Option<String>,
+    /// Kind of exercise.
+    pub kind: Option<&'static str>,
+    /// Recovery time objective.
+    pub rto_ms: Option<Millis>,
+    /// Recovery point objective.
+    pub rpo_ms: Option<Millis>,
+    /// Cron rule.
+    pub cron: Option<String>,
+    /// Next date that no blackout covers.
+    pub next_at_ms: Option<Millis>,
+    /// Steps in order.
+    pub steps: Vec<StepBody>,
+    /// Everything that stands against a drill now.
+    pub problems: Vec<ProblemBody>,
+    /// Text of the file; only when one plan is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// A step of a plan.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepBody {
+    id: String,
+    name: String,
+    host: Option<String>,
+    action: String,
+    undo: bool,
+    no_undo: Option<String>,
+}
+
+impl PlanBody {
+    pub(super) fn new(entry: &Entry, problems: Vec<ProblemBody>, now: Millis) -> Self {
+        let plan = entry.plan.as_ref().ok();
+        let text = |part: fn(&Plan) -> &String| plan.map(|plan| part(plan).clone());
+        Self {
+            file: entry.file.clone(),
+            id: text(|plan| &plan.id),
+            name: text(|plan| &plan.name),
+            service: text(|plan| &plan.service),
+            scenario: text(|plan| &plan.scenario),
+            kind: plan.map(|plan| plan.kind.code()),
+            rto_ms: plan.map(|plan| millis(plan.rto)),
+            rpo_ms: plan.and_then(|plan| plan.rpo).map(millis),
+            cron: plan.and_then(|plan| plan.schedule.as_ref()).map(|schedule| schedule.text().to_owned()),
+            next_at_ms: plan.and_then(|plan| {
+                plan.schedule.as_ref().and_then(|schedule| next_allowed(schedule, &plan.blackouts, now))
+            }),
+            steps: plan.map_or_else(Vec::new, |plan| plan.steps.iter().map(StepBody::new).collect()),
+            problems,
+            text: None,
+        }
+    }
+}
+
+impl StepBody {
+    fn new(step: &super::plan::Step) -> Self {
+        let no_undo = match &step.undo {
+            Undo::ByAgent => None,
+            Undo::Nothing(reason) => Some(reason.clone()),
+        };
+        Self {
+            id: step.id.clone(),
+            name: step.name.clone(),
+            host: step.host.clone(),
+            action: step.action.clone(),
+            undo: no_undo.is_none(),
+            no_undo,
+        }
+    }
+}
+
+/// Answer to a request that begins or stops a drill.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Started {
+    /// Identifier of the drill.
+    pub id: String,
+}
+
+/// A drill in lists.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DrillBody {
+    /// Identifier.
+    pub id: String,
+    /// Number for people.
+    pub number: i64,
+    /// Plan.
+    pub plan_id: String,
+    /// Its name at that time.
+    pub plan_name: String,
+    /// Service.
+    pub service: String,
+    /// Who started it.
+    pub started_by: String,
+    /// The date of the schedule that it stands for.
+    pub scheduled_for_ms: Option<Millis>,
+    /// When it began.
+    pub created_at_ms: Millis,
+    /// When it ended.
+    pub ended_at_ms: Option<Millis>,
+    /// `running`, `passed`, `failed`, `aborted`, `refused` or `missed`.
+    pub status: String,
+    /// Whether the system was found as it was before.
+    pub restored: Option<bool>,
+    /// Recovery time objective.
+    pub rto_target_ms: Millis,
+    /// Recovery time measured.
+    pub rto_ms: Option<Millis>,
+    /// Downtime measured.
+    pub downtime_ms: Option<Millis>,
+    /// Everything that was not as it should be, in English.
+    pub reasons: Vec<String>,
+}
+
+impl DrillBody {
+    pub(super) fn new(drill: &Drill) -> Self {
+        Self {
+            id: drill.id.clone(),
+            number: drill.number,
+            plan_id: drill.plan_id.clone(),
+            plan_name: drill.plan_name.clone(),
+            service: drill.service.clone(),
+            started_by: drill.started_by.clone(),
+            scheduled_for_ms: drill.scheduled_for_ms,
+            created_at_ms: drill.created_at_ms,
+            ended_at_ms: drill.ended_at_ms,
+            status: drill.status.clone(),
+            restored: drill.restored,
+            rto_target_ms: drill.rto_target_ms,
+            rto_ms: drill.rto_ms,
+            downtime_ms: drill.downtime_ms,
+            reasons: say_all(&reasons_of(drill), "en"),
+        }
+    }
+}
+
+/// Reasons of a drill.
+pub(super) fn reasons_of(drill: &Drill) -> Vec<Reason> {
+    serde_json::from_str(&drill.reasons).unwrap_or_default()
+}
+
+/// An entry of a journal.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct JournalBody {
+    /// Number, from 1.
+    pub seq: i64,
+    /// When.
+    pub at_ms: Millis,
+    /// What.
+    pub fact: Fact,
+    /// Hash of the entry.
+    pub hash: String,
+}
+
+/// A drill with everything that is known of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DrillDetail {
+    /// As in lists.
+    pub drill: DrillBody,
+    /// Where it is.
+    pub phase: Phase,
+    /// Measurements, one a probe.
+    pub measured: Vec<Measurement>,
+    /// The journal.
+    pub journal: Vec<JournalBody>,
+    /// Hash of the newest entry, if the journal is what was written.
+    pub journal_hash: Option<String>,
+    /// What is wrong with the journal.
+    pub journal_problem: Option<String>,
+}
+
+impl DrillDetail {
+    pub(super) fn new(drill: &Drill, rows: &[JournalRow]) -> Result<Self, ApiError> {
+        let entries = journal::entries(rows)?;
+        let verified = journal::verify(&drill.id, rows);
+        let phase = if drill.ended_at_ms.is_some() { Phase::Finished } else { phase_of(drill, &entries) };
+        let journal = rows
+            .iter()
+            .zip(&entries)
+            .map(|(row, entry)| JournalBody {
+                seq: row.seq,
+                at_ms: row.at_ms,
+                fact: entry.fact.clone(),
+                hash: row.hash.clone(),
+            })
+            .collect();
+        Ok(Self {
+            drill: DrillBody::new(drill),
+            phase,
+            measured: measured_of(&entries).to_vec(),
+            journal,
+            journal_problem: verified.as_ref().err().map(ToString::to_string),
+            journal_hash: verified.ok(),
+        })
+    }
+}
+
+/// The measurements of a journal.
+pub(super) fn measured_of(entries: &[JournalEntry]) -> &[Measurement] {
+    let found = entries.iter().rev().find_map(|entry| match &entry.fact {
+        Fact::Measured { probes, .. } => Some(probes.as_slice()),
+        _ => None,
+    });
+    found.unwrap_or_default()
+}
+
+/// Where a drill is, by its journal.
+pub(super) fn phase_of(drill: &Drill, entries: &[JournalEntry]) -> Phase {
+    let Ok(plan) = Plan::read(&drill.plan_file, &drill.plan_text) else { return Phase::CheckingBefore };
+    let mut machine = Machine::new(plan.steps.iter().map(|step| step.undo == Undo::ByAgent).collect());
+    entries.iter().filter_map(|entry| entry.fact.event()).for_each(|event| machine.apply(event));
+    machine.phase()
+}
+
+/// A drill and its journal.
+pub(super) async fn load(app: &App, id: &str) -> Result<(Drill, Vec<JournalRow>), ApiError> {
+    let wanted = id.to_owned();
+    let found = app
+        .records
+        .run(move |db| {
+            let rows = drills::journal(db, &wanted)?;
+            Ok::<_, ApiError>(drills::get(db, &wanted)?.map(|drill| (drill, rows)))
+        })
+        .await?;
+    found.ok_or_else(|| ApiError::not_found(format!("drill {id}")))
+}
+
+/// Raw traces: probe and points.
+pub(super) async fn load_traces(app: &App, id: &str) -> Result<Vec<(String, Vec<Point>)>, ApiError> {
+    let wanted = id.to_owned();
+    let parts = app.records.run(move |db| drills::traces(db, &wanted)).await?;
+    let mut traces: Vec<(String, Vec<Point>)> = Vec::new();
+    for (probe, points) in parts {
+        let points: Vec<Point> = drills::parse_json("drill_traces.points", &points)?;
+        match traces.last_mut().filter(|(name, _)| *name == probe) {
+            Some((_, all)) => all.extend(points),
+            None => traces.push((probe, points)),
+        }
+    }
+    for (_, points) in &mut traces {
+        points.sort_by_key(|point| point.0);
+    }
+    Ok(traces)
+}

@@ -1,0 +1,453 @@
+//! Carries out a drill: asks the machine for the next task, does it, and writes down what happened.
+//!
+//! Invariants: a step is in the journal before its order is sent; an undo never overtakes the order that it undoes,
+//! because that order's answer is awaited until it can no longer be carried out; whatever happens, the rollback is tried.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use siaga_protocol::orders::{Order, OrderKind, OrderResult, Outcome};
+use tokio::time::Instant;
+
+use super::checks::{Finding, look, look_until};
+use super::journal::{self, AnswerNote, CheckTime, Entry, Fact, OrderNote};
+use super::machine::{Machine, Phase, Task};
+use super::plan::{Check, Plan, ResolvedStep, Undo};
+use super::prober::{Prober, client};
+use super::reason::Reason;
+use super::running::Claim;
+use crate::access::new_id;
+use crate::app::App;
+use crate::fleet::orders;
+use crate::records::drills::{self, Ending};
+use crate::records::{RecordsError, audit};
+use crate::time::{Millis, millis, now_ms};
+
+/// Times of the engine itself. A plan states the others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// An agent must have started an action within this time.
+    pub(super) start_within: Duration,
+    /// An agent must have started an undo within this time: it may have to come back first.
+    pub(super) undo_start_within: Duration,
+    /// After the longest time of an action, its answer is awaited so much longer.
+    pub(super) answer_grace: Duration,
+    /// Probes ask so long before the first step, and must be good all the time.
+    pub(super) baseline: Duration,
+    /// A probe counts as recovered when it was good for this long.
+    pub(super) stable: Duration,
+    /// The agent undoes by itself so long after the drill should have done it.
+    pub(super) dead_man_margin: Duration,
+}
+
+impl Pace {
+    /// Times of real drills.
+    pub(super) const NORMAL: Self = Self {
+        start_within: Duration::from_secs(20),
+        undo_start_within: Duration::from_secs(60),
+        answer_grace: Duration::from_secs(5),
+        baseline: Duration::from_secs(2),
+        stable: Duration::from_secs(1),
+        dead_man_margin: Duration::from_secs(60),
+    };
+}
+
+/// Attempts to undo one step.
+const UNDO_ATTEMPTS: u32 = 2;
+/// Pause between two looks at whether probes have recovered.
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
+
+/// A drill that is being carried out.
+pub(super) struct Run {
+    app: App,
+    pace: Pace,
+    claim: Claim,
+    drill_id: String,
+    plan: Plan,
+    hosts: Vec<ResolvedStep>,
+    machine: Machine,
+    client: reqwest::Client,
+    orders: BTreeMap<usize, OrderNote>,
+    reasons: Vec<Reason>,
+    fault_ms: Option<Millis>,
+    measured: Option<(Option<Millis>, Millis)>,
+}
+
+impl Run {
+    /// A drill that was just opened. `hosts` has one entry a step.
+    pub(super) fn new(
+        app: App,
+        pace: Pace,
+        claim: Claim,
+        drill_id: String,
+        plan: Plan,
+        hosts: Vec<ResolvedStep>,
+    ) -> anyhow::Result<Self> {
+        let undoable = plan.steps.iter().map(|step| step.undo == Undo::ByAgent).collect();
+        Ok(Self {
+            app,
+            pace,
+            claim,
+            drill_id,
+            plan,
+            hosts,
+            machine: Machine::new(undoable),
+            client: client()?,
+            orders: BTreeMap::new(),
+            reasons: Vec::new(),
+            fault_ms: None,
+            measured: None,
+        })
+    }
+
+    /// Carries the drill out to its end.
+    ///
+    /// # Errors
+    /// If the records cannot be written. The drill is then unfinished, and resumed like after a restart.
+    pub(super) async fn drive(mut self) -> anyhow::Result<()> {
+        let prober = Prober::start(&self.plan.probes, self.app.records.clone(), &self.drill_id)?;
+        loop {
+            self.note_stop().await?;
+            match self.machine.next() {
+                Task::CheckBefore => self.check_before(&prober).await?,
+                Task::RunStep(step) => self.run_step(step, &prober).await?,
+                Task::Measure => self.measure(&prober).await?,
+                Task::Undo(step) => {
+                    if self.measured.is_none() {
+                        self.measure(&prober).await?;
+                    }
+                    self.undo(step).await?;
+                }
+                Task::CheckAfter => self.check_after(&prober).await?,
+                Task::Close | Task::Nothing => break,
+            }
+        }
+        prober.finish().await?;
+        self.close().await
+    }
+
+    /// Refuses the drill before anything was done.
+    pub(super) async fn refuse(mut self, reasons: Vec<Reason>) -> anyhow::Result<()> {
+        self.record(Fact::CheckedBefore { held: false, reasons }).await?;
+        self.close().await
+    }
+
+    /// Takes up a drill that the end of the server cut off: what was done is undone, then it is closed as aborted.
+    pub(super) async fn resume(mut self, entries: Vec<Entry>, further: Vec<Reason>) -> anyhow::Result<()> {
+        let mut open: Option<(usize, OrderNote, OrderKind)> = None;
+        for entry in entries {
+            match &entry.fact {
+                Fact::StepStarted { step, order } => open = Some((*step, order.clone(), OrderKind::Run)),
+                Fact::UndoStarted { step, order } => open = Some((*step, order.clone(), OrderKind::Undo)),
+                Fact::StepAnswered { .. } | Fact::UndoEnded { .. } => open = None,
+                Fact::Measured { probes, .. } => self.take_measured(probes),
+                _ => {}
+            }
+            self.take(&entry.fact);
+        }
+        self.reasons.extend(further);
+        if self.machine.phase() != Phase::Closing {
+            self.record(Fact::Stopped { reason: Reason::ServerRestarted }).await?;
+        }
+        // What was measured across the end of the server would not be a measurement.
+        self.measured.get_or_insert((None, 0));
+        if let Some((step, order, kind)) = open {
+            let answer = self.wait(&order).await?;
+            match kind {
+                OrderKind::Run => self.record(Fact::StepAnswered { step, answer: answer.map(note) }).await?,
+                OrderKind::Undo if succeeded(answer.as_ref()) => {
+                    self.record(Fact::UndoEnded { step, good: true, answer: answer.map(note), reasons: vec![] }).await?;
+                }
+                OrderKind::Undo => {}
+            }
+        }
+        self.drive().await
+    }
+
+    /// Writes a fact down, then lets it count.
+    async fn record(&mut self, fact: Fact) -> anyhow::Result<()> {
+        let (id, written, now) = (self.drill_id.clone(), fact.clone(), now_ms());
+        self.app.records.run(move |db| journal::append(db, &id, now, &written)).await?;
+        self.take(&fact);
+        Ok(())
+    }
+
+    fn take(&mut self, fact: &Fact) {
+        if let Fact::StepStarted { step, order } = fact {
+            self.orders.insert(*step, order.clone());
+        }
+        self.reasons.extend_from_slice(fact.reasons());
+        if let Some(event) = fact.event() {
+            self.machine.apply(event);
+        }
+    }
+
+    fn asked_to_stop(&self) -> Option<String> {
+        let before_rollback =
+            matches!(self.machine.phase(), Phase::CheckingBefore | Phase::Steps | Phase::Measuring);
+        if before_rollback { self.claim.asked.borrow().clone() } else { None }
+    }
+
+    async fn note_stop(&mut self) -> anyhow::Result<()> {
+        match self.asked_to_stop() {
+            Some(who) => self.record(Fact::Stopped { reason: Reason::StoppedBy { who } }).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits, but not beyond a wish to stop.
+    async fn pause(&mut self, length: Duration) {
+        if self.asked_to_stop().is_none() {
+            // An error of the channel means that nobody can ask any more.
+            let _ = tokio::time::timeout(length, self.claim.asked.wait_for(Option::is_some)).await;
+        }
+    }
+
+    async fn check_before(&mut self, prober: &Prober) -> anyhow::Result<()> {
+        self.pause(self.pace.baseline).await;
+        if self.asked_to_stop().is_some() {
+            return Ok(());
+        }
+        let mut reasons: Vec<Reason> =
+            prober.unhealthy().into_iter().map(|probe| Reason::ProbeUnhealthy { probe }).collect();
+        let findings = look(&self.app, &self.client, &self.plan.steady_state).await;
+        reasons.extend(self.note_findings(CheckTime::Before, findings).await?);
+        self.record(Fact::CheckedBefore { held: reasons.is_empty(), reasons }).await
+    }
+
+    /// Writes findings down and gives those that do not hold.
+    async fn note_findings(&mut self, when: CheckTime, findings: Vec<Finding>) -> anyhow::Result<Vec<Reason>> {
+        let mut reasons = Vec::new();
+        for Finding { check, held, found } in findings {
+            if !held {
+                reasons.push(Reason::CheckFailed { check: check.clone(), found: found.clone() });
+            }
+            self.record(Fact::Check { when, check, held, found }).await?;
+        }
+        Ok(reasons)
+    }
+
+    async fn run_step(&mut self, index: usize, prober: &Prober) -> anyhow::Result<()> {
+        let (Some(step), Some(host)) = (self.plan.steps.get(index).cloned(), self.hosts.get(index).cloned()) else {
+            anyhow::bail!("step {index} is not in the plan");
+        };
+        let now = now_ms();
+        let undo_at_ms = (step.undo == Undo::ByAgent).then(|| now + millis(self.longest_from(index)));
+        let expires_at_ms = now + millis(self.pace.start_within);
+        let order = OrderNote {
+            order_id: new_id(),
+            host_id: host.host_id,
+            host: host.instance,
+            action: step.action.clone(),
+            answer_until_ms: expires_at_ms + millis(step.timeout + self.pace.answer_grace),
+            undo_at_ms,
+        };
+        self.record(Fact::StepStarted { step: index, order: order.clone() }).await?;
+        self.fault_ms.get_or_insert_with(now_ms);
+        let answer = self.order(&order, OrderKind::Run, expires_at_ms).await?;
+        self.record(Fact::StepAnswered { step: index, answer: answer.clone().map(note) }).await?;
+        let answered_ms = now_ms();
+        if let Some(reason) = self.failure(&step.name, &order, answer.as_ref()) {
+            return self.record(Fact::StepEnded { step: index, good: false, reasons: vec![reason] }).await;
+        }
+        self.pause(step.pause_after).await;
+        let reasons = self.expect(step.recovers_within, &step.checks, answered_ms, prober).await?;
+        if self.asked_to_stop().is_some() {
+            return Ok(());
+        }
+        self.record(Fact::StepEnded { step: index, good: reasons.is_empty(), reasons }).await
+    }
+
+    /// Waits until probes and checks are good, and says what is not when the time is up.
+    async fn expect(
+        &mut self,
+        within: Option<Duration>,
+        checks: &[Check],
+        answered_ms: Millis,
+        prober: &Prober,
+    ) -> anyhow::Result<Vec<Reason>> {
+        let allowed = within.unwrap_or(self.plan.settle);
+        let since = Duration::from_millis(u64::try_from(now_ms() - answered_ms).unwrap_or(0));
+        let stable_ms = millis(self.pace.stable);
+        let left = (allowed + self.pace.stable).saturating_sub(since);
+        let deadline = Instant::now() + left;
+        let unstable = |prober: &Prober| match within {
+            Some(_) => prober.unstable(answered_ms, stable_ms),
+            None => Vec::new(),
+        };
+        while !unstable(prober).is_empty() && Instant::now() < deadline && self.asked_to_stop().is_none() {
+            tokio::time::sleep(LOOK_PAUSE).await;
+        }
+        if self.asked_to_stop().is_some() {
+            return Ok(Vec::new());
+        }
+        let within_ms = millis(allowed);
+        let mut reasons: Vec<Reason> =
+            unstable(prober).into_iter().map(|probe| Reason::NotRecovered { probe, within_ms }).collect();
+        let findings = look_until(&self.app, &self.client, checks, deadline).await;
+        reasons.extend(self.note_findings(CheckTime::Step, findings).await?);
+        Ok(reasons)
+    }
+
+    async fn measure(&mut self, prober: &Prober) -> anyhow::Result<()> {
+        let until_ms = now_ms();
+        let probes = prober.measure(self.fault_ms.unwrap_or(until_ms), until_ms).await;
+        let target_ms = millis(self.plan.rto);
+        let reasons: Vec<Reason> = probes
+            .iter()
+            .filter_map(|found| match found.rto_ms {
+                None => Some(Reason::StillDown { probe: found.probe.clone() }),
+                Some(rto_ms) if rto_ms > target_ms => {
+                    Some(Reason::RtoExceeded { probe: found.probe.clone(), rto_ms, target_ms })
+                }
+                Some(_) => None,
+            })
+            .collect();
+        self.take_measured(&probes);
+        self.record(Fact::Measured { met: reasons.is_empty(), probes, reasons }).await
+    }
+
+    /// The worst of all probes stands for the drill.
+    fn take_measured(&mut self, probes: &[super::measure::Measurement]) {
+        let recovered: Option<Vec<Millis>> = probes.iter().map(|found| found.rto_ms).collect();
+        let rto_ms = recovered.and_then(|times| times.into_iter().max());
+        let downtime_ms = probes.iter().map(|found| found.downtime_ms).max().unwrap_or(0);
+        self.measured = Some((rto_ms, downtime_ms));
+    }
+
+    async fn undo(&mut self, index: usize) -> anyhow::Result<()> {
+        let (Some(step), Some(ran)) = (self.plan.steps.get(index).cloned(), self.orders.get(&index).cloned()) else {
+            anyhow::bail!("step {index} was never started");
+        };
+        let mut failure = None;
+        for _ in 0..UNDO_ATTEMPTS {
+            let expires_at_ms = now_ms() + millis(self.pace.undo_start_within);
+            let order = OrderNote {
+                order_id: new_id(),
+                answer_until_ms: expires_at_ms + millis(step.timeout + self.pace.answer_grace),
+                undo_at_ms: None,
+                ..ran.clone()
+            };
+            self.record(Fact::UndoStarted { step: index, order: order.clone() }).await?;
+            let answer = self.order(&order, OrderKind::Undo, expires_at_ms).await?;
+            let answered = answer.clone().map(note);
+            match self.failure(&step.name, &order, answer.as_ref()) {
+                None => {
+                    let fact = Fact::UndoEnded { step: index, good: true, answer: answered, reasons: vec![] };
+                    return self.record(fact).await;
+                }
+                Some(reason) => failure = Some((reason, answered)),
+            }
+        }
+        let (reason, answer) = failure.unwrap_or((Reason::NotSent { step: step.name.clone() }, None));
+        let message = reason.say("en");
+        let reason = Reason::UndoFailed { step: step.name, host: ran.host, message };
+        self.record(Fact::UndoEnded { step: index, good: false, answer, reasons: vec![reason] }).await
+    }
+
+    async fn check_after(&mut self, prober: &Prober) -> anyhow::Result<()> {
+        let (since_ms, deadline) = (now_ms(), Instant::now() + self.plan.settle);
+        let stable_ms = millis(self.pace.stable);
+        let checks: Vec<Check> = self.plan.steady_state.iter().chain(&self.plan.after).cloned().collect();
+        let findings = look_until(&self.app, &self.client, &checks, deadline).await;
+        while !prober.unstable(since_ms, stable_ms).is_empty() && Instant::now() < deadline {
+            tokio::time::sleep(LOOK_PAUSE).await;
+        }
+        let within_ms = millis(self.plan.settle);
+        let mut reasons: Vec<Reason> = prober
+            .unstable(since_ms, stable_ms)
+            .into_iter()
+            .map(|probe| Reason::NotRecovered { probe, within_ms })
+            .collect();
+        reasons.extend(self.note_findings(CheckTime::After, findings).await?);
+        self.record(Fact::CheckedAfter { held: reasons.is_empty(), reasons }).await
+    }
+
+    async fn close(mut self) -> anyhow::Result<()> {
+        let (verdict, restored) = (self.machine.verdict(), self.machine.restored());
+        let reasons = std::mem::take(&mut self.reasons);
+        let (rto_ms, downtime_ms) = self.measured.filter(|_| self.machine.acted()).unzip();
+        let (id, now) = (self.drill_id.clone(), now_ms());
+        self.app
+            .records
+            .run(move |db| {
+                let text = serde_json::to_string(&reasons)
+                    .map_err(|e| RecordsError::Corrupt { column: "drills.reasons", reason: e.to_string() })?;
+                journal::append(db, &id, now, &Fact::Closed { verdict, restored, reasons })?;
+                let ending = Ending {
+                    ended_at_ms: now,
+                    status: verdict.code(),
+                    restored,
+                    rto_ms: rto_ms.flatten(),
+                    downtime_ms,
+                    reasons: &text,
+                };
+                drills::end(db, &id, ending)?;
+                audit::add(db, now, "siaga", "drill.end", &id, verdict.code())
+            })
+            .await?;
+        tracing::info!(drill.id = self.drill_id, verdict = verdict.code(), restored, "drill ended");
+        Ok(())
+    }
+
+    /// Gives an order and waits for its answer. Without an answer it can no longer be carried out when this returns.
+    async fn order(
+        &self,
+        note: &OrderNote,
+        kind: OrderKind,
+        expires_at_ms: Millis,
+    ) -> anyhow::Result<Option<OrderResult>> {
+        let order = Order {
+            id: note.order_id.clone(),
+            host_id: note.host_id.clone(),
+            drill_id: self.drill_id.clone(),
+            action: note.action.clone(),
+            kind,
+            expires_at_ms,
+            undo_at_ms: note.undo_at_ms,
+        };
+        orders::send(&self.app, order).await?;
+        self.wait(note).await
+    }
+
+    async fn wait(&self, note: &OrderNote) -> anyhow::Result<Option<OrderResult>> {
+        let left = u64::try_from(note.answer_until_ms - now_ms()).unwrap_or(0);
+        let deadline = Instant::now() + Duration::from_millis(left);
+        Ok(orders::answer(&self.app, &note.order_id, deadline).await?)
+    }
+
+    fn failure(&self, step: &str, order: &OrderNote, answer: Option<&OrderResult>) -> Option<Reason> {
+        match answer {
+            None => Some(Reason::NoAnswer { step: step.to_owned(), host: order.host.clone() }),
+            Some(result) if result.outcome == Outcome::Succeeded => None,
+            Some(result) => {
+                Some(Reason::ActionFailed { step: step.to_owned(), message: result.message.clone() })
+            }
+        }
+    }
+
+    /// Longest time until the undo of a step should have been ordered, with a margin.
+    fn longest_from(&self, index: usize) -> Duration {
+        let one = |step: &super::plan::Step| {
+            let waits = step.pause_after + step.recovers_within.unwrap_or(self.plan.settle);
+            let order = self.pace.start_within + step.timeout + self.pace.answer_grace;
+            let later_undo = self.pace.undo_start_within + step.timeout + self.pace.answer_grace;
+            order + waits + self.pace.stable + UNDO_ATTEMPTS * later_undo
+        };
+        self.plan.steps.iter().skip(index).map(one).sum::<Duration>() + self.pace.dead_man_margin
+    }
+}
+
+fn succeeded(answer: Option<&OrderResult>) -> bool {
+    answer.is_some_and(|result| result.outcome == Outcome::Succeeded)
+}
+
+fn note(result: OrderResult) -> AnswerNote {
+    AnswerNote {
+        outcome: result.outcome,
+        message: result.message,
+        output: result.output,
+        agent_started_ms: result.started_at_ms,
+        agent_ended_ms: result.ended_at_ms,
+    }
+}

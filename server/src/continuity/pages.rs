@@ -1,0 +1,253 @@
+//! Pages of continuity: plans with their dates and results, the confirmation before a drill, one drill, its report.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+
+use super::begin::{fleet, library, start};
+use super::bodies::{load, measured_of, phase_of, reasons_of};
+use super::http::{problems_of, stop_drill};
+use super::journal::{self, Entry as JournalEntry};
+use super::machine::Phase;
+use super::plan::{HostState, Library, Plan};
+use super::reason::say_all;
+use super::report::{self, Row, fact_rows};
+use super::schedule::{blackout_at, next_allowed};
+use crate::access::Right;
+use crate::app::App;
+use crate::console::{Page, PageError, Section, View, render};
+use crate::http::{ApiError, Caller, Routes};
+use crate::records::drills::{self, Drill};
+use crate::time::{Millis, millis, now_ms};
+
+/// Drills that the overview shows.
+const HISTORY: u32 = 50;
+/// Seconds after which the page of a running drill asks to be loaded again.
+const REFRESH_SECONDS: &str = "2";
+
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .page("/kelangsungan", Right::ViewContinuity, "plans and drills", overview)
+        .page("/kelangsungan/rencana/{id}/mulai", Right::RunDrills, "confirmation before a drill", confirm)
+        .form("/kelangsungan/rencana/{id}/mulai", Right::RunDrills, "begin a drill", begin)
+        .page("/kelangsungan/latihan/{id}", Right::ViewContinuity, "one drill", show)
+        .form("/kelangsungan/latihan/{id}/hentikan", Right::RunDrills, "stop a drill", stop)
+        .page("/kelangsungan/latihan/{id}/laporan", Right::ViewContinuity, "report of a drill", show_report)
+}
+
+/// A plan in the overview.
+struct PlanRow {
+    id: Option<String>,
+    name: String,
+    service: String,
+    next: Option<String>,
+    last: Option<DrillRow>,
+    problems: Vec<String>,
+}
+
+/// A drill in lists.
+struct DrillRow {
+    id: String,
+    number: i64,
+    plan: String,
+    at: String,
+    status: String,
+    badge: &'static str,
+    rto: String,
+    target: String,
+    journalled: bool,
+}
+
+impl DrillRow {
+    fn new(page: &Page, drill: &Drill) -> Self {
+        Self {
+            id: drill.id.clone(),
+            number: drill.number,
+            plan: drill.plan_name.clone(),
+            at: page.datetime(drill.scheduled_for_ms.unwrap_or(drill.created_at_ms)),
+            status: page.t(&format!("continuity.status.{}", drill.status)),
+            badge: badge(&drill.status),
+            rto: drill.rto_ms.map_or_else(|| "–".to_owned(), |rto| report::length(page, rto)),
+            target: report::length(page, drill.rto_target_ms),
+            journalled: drill.status != drills::MISSED,
+        }
+    }
+}
+
+/// Class of a status.
+pub(super) fn badge(status: &str) -> &'static str {
+    match status {
+        "passed" => "ok",
+        "failed" => "crit",
+        "aborted" | "refused" | "missed" => "warn",
+        drills::RUNNING => "info",
+        _ => "unknown",
+    }
+}
+
+#[derive(Template)]
+#[template(path = "continuity/overview.html")]
+struct Overview<'a> {
+    page: &'a Page,
+    plans: Vec<PlanRow>,
+    drills: Vec<DrillRow>,
+    running: Option<DrillRow>,
+    may_run: bool,
+    folder: bool,
+}
+
+async fn overview(State(app): State<App>, view: View) -> Result<Html<String>, PageError> {
+    let page = view.page(Section::Continuity);
+    let work = async {
+        let (library, hosts) = (library(&app).await?, fleet(&app).await?);
+        let history = app.records.run(|db| drills::latest(db, None, HISTORY)).await?;
+        let mut last = Vec::new();
+        for (plan, _) in library.good() {
+            let id = plan.id.clone();
+            last.extend(app.records.run(move |db| drills::latest(db, Some(&id), 1)).await?);
+        }
+        let running = history.iter().find(|drill| drill.status == drills::RUNNING);
+        render(&Overview {
+            plans: plan_rows(&page, &library, &hosts, &last, now_ms()),
+            running: running.map(|drill| DrillRow::new(&page, drill)),
+            drills: history.iter().map(|drill| DrillRow::new(&page, drill)).collect(),
+            may_run: page.may(Right::RunDrills),
+            folder: app.config.current().continuity.plans_dir.is_some(),
+            page: &page,
+        })
+    };
+    work.await.map_err(|error: ApiError| PageError::new(&page, error))
+}
+
+fn plan_rows(page: &Page, library: &Library, hosts: &[HostState], last: &[Drill], now: Millis) -> Vec<PlanRow> {
+    let row = |entry: &super::plan::Entry| {
+        let plan = entry.plan.as_ref().ok();
+        let next = plan.and_then(|plan| {
+            plan.schedule.as_ref().and_then(|schedule| next_allowed(schedule, &plan.blackouts, now))
+        });
+        PlanRow {
+            id: plan.map(|plan| plan.id.clone()),
+            name: plan.map_or_else(|| entry.file.clone(), |plan| plan.name.clone()),
+            service: plan.map_or_else(|| "–".to_owned(), |plan| plan.service.clone()),
+            next: next.map(|at| page.datetime(at)),
+            last: plan
+                .and_then(|plan| last.iter().find(|drill| drill.plan_id == plan.id))
+                .map(|drill| DrillRow::new(page, drill)),
+            problems: problems_of(entry, hosts).into_iter().map(|problem| problem.text).collect(),
+        }
+    };
+    library.entries.iter().map(row).collect()
+}
+
+#[derive(Template)]
+#[template(path = "continuity/confirm.html")]
+struct Confirm<'a> {
+    page: &'a Page,
+    plan: &'a Plan,
+    rto: String,
+    problems: Vec<String>,
+    blackout: Option<String>,
+    running: bool,
+}
+
+async fn confirm(
+    State(app): State<App>,
+    view: View,
+    Path(id): Path<String>,
+) -> Result<Html<String>, PageError> {
+    let page = view.page(Section::Continuity);
+    let work = async {
+        let (library, hosts) = (library(&app).await?, fleet(&app).await?);
+        let (plan, entry) = library.get(&id).ok_or_else(|| ApiError::not_found(format!("plan {id}")))?;
+        render(&Confirm {
+            plan,
+            rto: report::length(&page, millis(plan.rto)),
+            problems: problems_of(entry, &hosts).into_iter().map(|problem| problem.text).collect(),
+            blackout: blackout_at(&plan.blackouts, now_ms()).map(|blackout| blackout.name.clone()),
+            running: app.running_drill.id().is_some(),
+            page: &page,
+        })
+    };
+    work.await.map_err(|error: ApiError| PageError::new(&page, error))
+}
+
+async fn begin(
+    State(app): State<App>,
+    view: View,
+    Caller(principal): Caller,
+    Path(id): Path<String>,
+) -> Result<Redirect, PageError> {
+    let page = view.page(Section::Continuity);
+    let started = start(&app, &id, &principal.actor(), None).await;
+    let id = started.map_err(|error| PageError::new(&page, error))?;
+    Ok(Redirect::to(&format!("/kelangsungan/latihan/{id}")))
+}
+
+#[derive(Template)]
+#[template(path = "continuity/drill.html")]
+struct Show<'a> {
+    page: &'a Page,
+    drill: &'a Drill,
+    row: DrillRow,
+    phase: String,
+    running: bool,
+    may_stop: bool,
+    reasons: Vec<String>,
+    measured: Vec<report::MeasuredRow>,
+    facts: Vec<Row>,
+    started_by: String,
+}
+
+async fn show(State(app): State<App>, view: View, Path(id): Path<String>) -> Result<Response, PageError> {
+    let page = view.page(Section::Continuity);
+    let work = async {
+        let (drill, rows) = load(&app, &id).await?;
+        let entries = journal::entries(&rows)?;
+        let running = drill.ended_at_ms.is_none();
+        let mut response = render(&show_template(&page, &drill, &entries, running))?.into_response();
+        if running {
+            // Without a script: the header does what a meta element would do.
+            let refresh = HeaderValue::from_static(REFRESH_SECONDS);
+            response.headers_mut().insert(HeaderName::from_static("refresh"), refresh);
+        }
+        Ok(response)
+    };
+    work.await.map_err(|error: ApiError| PageError::new(&page, error))
+}
+
+fn show_template<'a>(page: &'a Page, drill: &'a Drill, entries: &[JournalEntry], running: bool) -> Show<'a> {
+    let plan = Plan::read(&drill.plan_file, &drill.plan_text).ok();
+    let phase = if running { phase_of(drill, entries) } else { Phase::Finished };
+    Show {
+        row: DrillRow::new(page, drill),
+        phase: page.t(&format!("continuity.phase.{}", report::phase_code(phase))),
+        running,
+        may_stop: running
+            && page.may(Right::RunDrills)
+            && matches!(phase, Phase::CheckingBefore | Phase::Steps | Phase::Measuring),
+        reasons: say_all(&reasons_of(drill), page.lang()),
+        measured: report::measured_rows(page, measured_of(entries)),
+        facts: fact_rows(page, plan.as_ref(), entries),
+        started_by: report::who(page, &drill.started_by),
+        page,
+        drill,
+    }
+}
+
+async fn stop(
+    State(app): State<App>,
+    view: View,
+    Caller(principal): Caller,
+    Path(id): Path<String>,
+) -> Result<Redirect, PageError> {
+    let page = view.page(Section::Continuity);
+    stop_drill(&app, &id, &principal.actor()).await.map_err(|error| PageError::new(&page, error))?;
+    Ok(Redirect::to(&format!("/kelangsungan/latihan/{id}")))
+}
+
+async fn show_report(State(app): State<App>, view: View, Path(id): Path<String>) -> Result<Response, PageError> {
+    let language = view.language();
+    let page = view.page(Section::Continuity);
+    report::respond(&app, &id, language).await.map_err(|error| PageError::new(&page, error))
+}

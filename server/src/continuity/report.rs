@@ -1,0 +1,279 @@
+//! The report of a drill as one HTML document that stands on its own: it can be saved, printed and signed on paper.
+//!
+//! Invariant: everything in it comes from the drill's row, its journal and its raw traces; nothing is computed anew
+//! from what the system is now.
+
+use askama::Template;
+use axum::http::{HeaderValue, header};
+use axum::response::{Html, IntoResponse, Response};
+use base64::Engine as _;
+use sha2::{Digest as _, Sha256};
+
+use super::bodies::{load, load_traces, measured_of, reasons_of};
+use super::journal::{self, CheckTime, Entry as JournalEntry, Fact};
+use super::machine::Phase;
+use super::measure::Measurement;
+use super::plan::{Plan, Undo};
+use super::reason::say_all;
+use super::timeline;
+use crate::app::App;
+use crate::config::Language;
+use crate::console::Page;
+use crate::http::ApiError;
+use crate::records::drills::Drill;
+use crate::time::{Millis, SECOND_MS, millis, now_ms};
+
+/// The document's own style; the answer allows exactly this one by its hash.
+const STYLE: &str = include_str!("../../templates/continuity/report.css");
+
+/// One thing that happened, for people.
+pub(super) struct Row {
+    pub(super) at: String,
+    pub(super) what: String,
+    pub(super) detail: String,
+    pub(super) badge: &'static str,
+}
+
+/// What one probe measured, for people.
+pub(super) struct MeasuredRow {
+    pub(super) probe: String,
+    pub(super) resolution: String,
+    pub(super) detection: String,
+    pub(super) downtime: String,
+    pub(super) longest: String,
+    pub(super) rto: String,
+    pub(super) failed: String,
+}
+
+/// A check before or after, for people.
+struct CheckRow {
+    name: String,
+    before: String,
+    after: String,
+    good: bool,
+}
+
+#[derive(Template)]
+#[template(path = "continuity/report.html")]
+struct Report<'a> {
+    page: &'a Page,
+    style: &'a str,
+    drill: &'a Drill,
+    plan: Option<&'a Plan>,
+    status: String,
+    badge: &'static str,
+    started_by: String,
+    began: String,
+    ended: String,
+    target: String,
+    rpo: String,
+    rto: String,
+    met: bool,
+    checks: Vec<CheckRow>,
+    measured: Vec<MeasuredRow>,
+    reasons: Vec<String>,
+    rollback: Vec<Row>,
+    facts: Vec<Row>,
+    without_undo: Vec<(String, String)>,
+    timeline: String,
+    hash: String,
+    entries: usize,
+    problem: Option<String>,
+    made: String,
+}
+
+/// The report as an answer.
+pub(super) async fn respond(app: &App, id: &str, language: Language) -> Result<Response, ApiError> {
+    let (drill, rows) = load(app, id).await?;
+    let traces = load_traces(app, id).await?;
+    let entries = journal::entries(&rows)?;
+    let console = app.config.current().console.clone();
+    let page = Page::detached(language, &console.organisation, console.time_zone, console.simulation);
+    let plan = Plan::read(&drill.plan_file, &drill.plan_text).ok();
+    let verified = journal::verify(&drill.id, &rows);
+    let report = Report {
+        style: STYLE,
+        status: page.t(&format!("continuity.status.{}", drill.status)),
+        badge: super::pages::badge(&drill.status),
+        started_by: who(&page, &drill.started_by),
+        began: page.datetime_seconds(drill.created_at_ms),
+        ended: drill.ended_at_ms.map_or_else(|| "–".to_owned(), |at| page.datetime_seconds(at)),
+        target: length(&page, drill.rto_target_ms),
+        rpo: plan.as_ref().and_then(|plan| plan.rpo).map_or_else(|| "–".to_owned(), |rpo| length(&page, millis(rpo))),
+        rto: drill.rto_ms.map_or_else(|| "–".to_owned(), |rto| length(&page, rto)),
+        met: drill.rto_ms.is_some_and(|rto| rto <= drill.rto_target_ms),
+        checks: check_rows(&page, &entries),
+        measured: measured_rows(&page, measured_of(&entries)),
+        reasons: say_all(&reasons_of(&drill), page.lang()),
+        rollback: fact_rows(&page, plan.as_ref(), &only_rollback(&entries)),
+        facts: fact_rows(&page, plan.as_ref(), &entries),
+        without_undo: plan.as_ref().map_or_else(Vec::new, without_undo),
+        timeline: timeline::render(&page, plan.as_ref(), &entries, &traces)?,
+        hash: verified.clone().unwrap_or_default(),
+        entries: rows.len(),
+        problem: verified.err().map(|error| error.to_string()),
+        made: page.datetime_seconds(now_ms()),
+        plan: plan.as_ref(),
+        drill: &drill,
+        page: &page,
+    };
+    let html = report.render().map_err(anyhow::Error::from)?;
+    let mut response = Html(html).into_response();
+    let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(STYLE));
+    let policy = format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; frame-ancestors 'none'");
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    Ok(response)
+}
+
+fn only_rollback(entries: &[JournalEntry]) -> Vec<JournalEntry> {
+    let undo = |entry: &&JournalEntry| matches!(entry.fact, Fact::UndoStarted { .. } | Fact::UndoEnded { .. });
+    entries.iter().filter(undo).cloned().collect()
+}
+
+fn without_undo(plan: &Plan) -> Vec<(String, String)> {
+    plan.steps
+        .iter()
+        .filter_map(|step| match &step.undo {
+            Undo::ByAgent => None,
+            Undo::Nothing(reason) => Some((step.name.clone(), reason.clone())),
+        })
+        .collect()
+}
+
+fn check_rows(page: &Page, entries: &[JournalEntry]) -> Vec<CheckRow> {
+    let mut rows: Vec<CheckRow> = Vec::new();
+    for entry in entries {
+        let Fact::Check { when, check, held, found } = &entry.fact else { continue };
+        let text = format!("{} – {found}", page.t(if *held { "continuity.holds" } else { "continuity.holds_not" }));
+        let at = rows.iter().position(|row| row.name == *check).unwrap_or_else(|| {
+            let none = || "–".to_owned();
+            rows.push(CheckRow { name: check.clone(), before: none(), after: none(), good: true });
+            rows.len() - 1
+        });
+        match when {
+            CheckTime::Before => rows[at].before = text,
+            CheckTime::Step => continue,
+            CheckTime::After => rows[at].after = text,
+        }
+        rows[at].good &= held;
+    }
+    rows.retain(|row| row.before != "–" || row.after != "–");
+    rows
+}
+
+/// What the probes measured.
+pub(super) fn measured_rows(page: &Page, found: &[Measurement]) -> Vec<MeasuredRow> {
+    let or_dash = |value: Option<Millis>| value.map_or_else(|| "–".to_owned(), |value| length(page, value));
+    found
+        .iter()
+        .map(|one| MeasuredRow {
+            probe: one.probe.clone(),
+            resolution: length(page, one.interval_ms),
+            detection: or_dash(one.detection_ms),
+            downtime: length(page, one.downtime_ms),
+            longest: length(page, one.longest_gap_ms),
+            rto: one.rto_ms.map_or_else(|| page.t("continuity.not_recovered"), |rto| length(page, rto)),
+            failed: format!("{} / {}", one.failed, one.total),
+        })
+        .collect()
+}
+
+/// A measured length of time: milliseconds up to ten seconds, then seconds with one decimal.
+pub(super) fn length(page: &Page, value: Millis) -> String {
+    if value < 10 * SECOND_MS {
+        let n = page.number(value as f64, 0);
+        return page.tv("unit.milliseconds", &[("n", &n)]);
+    }
+    let n = page.number(value as f64 / 1_000.0, 1);
+    page.tv("unit.seconds", &[("n", &n)])
+}
+
+/// Who started a drill, for people.
+pub(super) fn who(page: &Page, actor: &str) -> String {
+    match actor.split_once(':') {
+        Some((_, name)) => name.to_owned(),
+        None => page.t("continuity.by_schedule"),
+    }
+}
+
+/// Code of a phase in the catalogue of texts.
+pub(super) fn phase_code(phase: Phase) -> &'static str {
+    match phase {
+        Phase::CheckingBefore => "checking_before",
+        Phase::Steps => "steps",
+        Phase::Measuring => "measuring",
+        Phase::RollingBack => "rolling_back",
+        Phase::CheckingAfter => "checking_after",
+        Phase::Closing => "closing",
+        Phase::Finished => "finished",
+    }
+}
+
+/// The journal for people.
+pub(super) fn fact_rows(page: &Page, plan: Option<&Plan>, entries: &[JournalEntry]) -> Vec<Row> {
+    entries
+        .iter()
+        .map(|entry| {
+            let (key, detail, badge) = describe(page, plan, &entry.fact);
+            let what = page.t(&format!("continuity.fact.{key}"));
+            Row { at: page.datetime_seconds(entry.at_ms), what, detail, badge }
+        })
+        .collect()
+}
+
+fn describe(page: &Page, plan: Option<&Plan>, fact: &Fact) -> (&'static str, String, &'static str) {
+    let good = |held: bool| if held { "ok" } else { "crit" };
+    let reasons = || say_all(fact.reasons(), page.lang()).join("; ");
+    let step = |index: usize| {
+        let found = plan.and_then(|plan| plan.steps.get(index));
+        found.map_or_else(|| format!("#{}", index + 1), |step| step.name.clone())
+    };
+    let on = |index: usize, order: &journal::OrderNote| format!("{} – {} @ {}", step(index), order.action, order.host);
+    let with_reasons = |index: usize| {
+        let reasons = reasons();
+        if reasons.is_empty() { step(index) } else { format!("{}: {reasons}", step(index)) }
+    };
+    match fact {
+        Fact::Opened { by, .. } => ("opened", who(page, by), "info"),
+        Fact::Check { check, held, found, .. } => ("check", format!("{check}: {found}"), good(*held)),
+        Fact::CheckedBefore { held, .. } => ("checked_before", reasons(), good(*held)),
+        Fact::StepStarted { step, order } => ("step_started", on(*step, order), "info"),
+        Fact::StepAnswered { step: index, answer } => match answer {
+            Some(answer) => ("step_answered", format!("{}: {}", step(*index), answer.message), "info"),
+            None => ("step_unanswered", step(*index), "crit"),
+        },
+        Fact::StepEnded { step, good: held, .. } => ("step_ended", with_reasons(*step), good(*held)),
+        Fact::Measured { met, .. } => ("measured", reasons(), good(*met)),
+        Fact::Stopped { .. } => ("stopped", reasons(), "warn"),
+        Fact::UndoStarted { step, order } => ("undo_started", on(*step, order), "info"),
+        Fact::UndoEnded { step, good: held, .. } => ("undo_ended", with_reasons(*step), good(*held)),
+        Fact::CheckedAfter { held, .. } => ("checked_after", reasons(), good(*held)),
+        Fact::Closed { verdict, restored, .. } => {
+            let status = page.t(&format!("continuity.status.{}", verdict.code()));
+            ("closed", status, good(*restored))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::TimeZoneName;
+
+    #[test]
+    fn measured_times_are_exact_where_they_are_short() {
+        let page = Page::detached(Language::Indonesian, "LPSE", TimeZoneName::default(), false);
+        assert_eq!(length(&page, 405), "405 milidetik");
+        assert_eq!(length(&page, 9_999), "9.999 milidetik");
+        assert_eq!(length(&page, 12_340), "12,3 detik");
+    }
+
+    #[test]
+    fn actors_are_named_and_the_schedule_is_said_in_words() {
+        let page = Page::detached(Language::English, "LPSE", TimeZoneName::default(), false);
+        assert_eq!(who(&page, "user:budi"), "budi");
+        assert_ne!(who(&page, "schedule"), "schedule:");
+    }
+}

@@ -1,0 +1,83 @@
+//! The background tasks: takes up unfinished drills, starts due ones, records missed ones.
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::begin::{StartError, library, record_missed, resume_unfinished, start};
+use super::execute::Pace;
+use super::plan::{Entry, Plan};
+use super::reason::Reason;
+use super::schedule::{Due, due};
+use crate::app::{App, every};
+use crate::records::drills;
+use crate::time::{Millis, SECOND_MS, now_ms};
+
+/// How often schedules are looked at.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// A drill begins no later than this after its date; a later one is missed.
+const GRACE_MS: Millis = 60 * SECOND_MS;
+/// How often the incidents are told again what is not restored.
+const SIGNALS_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Starts the background tasks of this part.
+pub(crate) fn start_tasks(set: &mut JoinSet<()>, app: &App) {
+    every(
+        set,
+        app,
+        "run_due_drills",
+        |_| INTERVAL,
+        |app| async move {
+            // Unfinished ones first: what is broken is repaired before anything new is broken.
+            resume_unfinished(&app, Pace::NORMAL).await?;
+            look(&app, now_ms()).await
+        },
+    );
+    every(set, app, "drill_signals", |_| SIGNALS_INTERVAL, |app| async move { super::signals::sync(&app).await });
+}
+
+/// Looks at the schedule of every good plan.
+pub(super) async fn look(app: &App, now: Millis) -> anyhow::Result<()> {
+    let library = library(app).await?;
+    for (plan, entry) in library.good() {
+        look_at(app, plan, entry, now).await?;
+    }
+    Ok(())
+}
+
+async fn look_at(app: &App, plan: &Plan, entry: &Entry, now: Millis) -> anyhow::Result<()> {
+    let Some(schedule) = &plan.schedule else { return Ok(()) };
+    let id = plan.id.clone();
+    let handled = app.records.run(move |db| drills::handled_until(db, &id)).await?;
+    let scheduled = app.config.current().continuity.scheduled;
+    // A plan that is seen for the first time, or while schedules are off, owes nothing for the past.
+    let Some(handled) = handled.filter(|_| scheduled) else {
+        return set_handled(app, plan, now).await;
+    };
+    let Due { run, missed, skipped } = due(schedule, &plan.blackouts, handled, now, GRACE_MS);
+    let mut started = true;
+    if let Some(at) = run {
+        started = match start(app, &plan.id, "schedule", Some(at)).await {
+            Ok(_) => true,
+            // It may still begin within its time of grace; after that it is missed.
+            Err(StartError::Busy(_)) => false,
+            Err(error) => return Err(error.into()),
+        };
+    }
+    if let Some(at) = missed.last() {
+        let reason = Reason::DateMissed { others: missed.len() - 1 };
+        record_missed(app, plan, &entry.file, &entry.text, *at, reason).await?;
+    }
+    if let Some((at, blackout)) = skipped.last() {
+        let reason = Reason::InBlackout { blackout: blackout.clone() };
+        record_missed(app, plan, &entry.file, &entry.text, *at, reason).await?;
+    }
+    let until = if started { now } else { run.unwrap_or(now) - 1 };
+    set_handled(app, plan, until).await
+}
+
+async fn set_handled(app: &App, plan: &Plan, at_ms: Millis) -> anyhow::Result<()> {
+    let id = plan.id.clone();
+    app.records.run(move |db| drills::set_handled_until(db, &id, at_ms)).await?;
+    Ok(())
+}

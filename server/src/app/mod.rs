@@ -12,12 +12,15 @@ use ed25519_dalek::SigningKey;
 use tokio::sync::watch;
 
 use crate::config::LiveConfig;
+use crate::continuity::RunningDrill;
 use crate::fleet::Presence;
 use crate::metrics::Metrics;
 use crate::records::Records;
 use crate::time::Millis;
 
 pub use own_metrics::OwnMetrics;
+#[cfg(test)]
+pub(crate) use run::open;
 pub use run::run;
 pub(crate) use tasks::every;
 pub use tasks::{TaskStatus, Tasks};
@@ -43,6 +46,8 @@ pub struct Parts {
     pub order_news: watch::Sender<u64>,
     /// Counts new answers to orders.
     pub answer_news: watch::Sender<u64>,
+    /// The drill that runs now.
+    pub running_drill: RunningDrill,
     /// State of background tasks.
     pub tasks: Tasks,
     /// Whether forecasts are being made, and how far that is.

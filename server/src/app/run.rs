@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::{App, OwnMetrics, Parts, Tasks};
 use crate::access::{FIRST_RUN_FILE, ensure_first_user};
 use crate::config::{Config, LiveConfig, watch as watch_config};
+use crate::continuity::RunningDrill;
 use crate::fleet::{Presence, load_order_key};
 use crate::metrics::Metrics;
 use crate::records::Records;
@@ -54,7 +55,7 @@ pub async fn run(config: Config, config_file: Option<PathBuf>) -> anyhow::Result
     Ok(())
 }
 
-async fn open(config: Config, stopping: watch::Receiver<bool>) -> anyhow::Result<App> {
+pub(crate) async fn open(config: Config, stopping: watch::Receiver<bool>) -> anyhow::Result<App> {
     let app = tokio::task::spawn_blocking(move || {
         let data_dir = config.storage.data_dir.clone();
         std::fs::create_dir_all(&data_dir)
@@ -74,6 +75,7 @@ async fn open(config: Config, stopping: watch::Receiver<bool>) -> anyhow::Result
             order_key: load_order_key(&data_dir)?,
             order_news: watch::Sender::new(0),
             answer_news: watch::Sender::new(0),
+            running_drill: RunningDrill::default(),
             tasks: Tasks::default(),
             forecasting: crate::capacity::Forecasting::default(),
             own_metrics: OwnMetrics::new()?,

@@ -2,6 +2,7 @@
 
 mod backup;
 mod client;
+mod drill;
 mod forecast;
 mod import;
 mod users;
@@ -64,6 +65,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Show the forecasts of a running server, the most urgent first.
     Forecast(forecast::ForecastArgs),
+    /// Check plans of continuity, run and list drills.
+    Drill(drill::DrillArgs),
 }
 
 /// Runs the program.
@@ -104,6 +107,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Restore(args) => backup::restore(&args),
         Command::Import(args) => import::run(args, &runtime()?),
         Command::Forecast(args) => runtime()?.block_on(forecast::run(args)),
+        Command::Drill(args) => drill::run(args, &runtime()?),
     }
 }
 

@@ -47,8 +47,10 @@ impl From<RecordsError> for StartError {
 ///
 /// # Errors
 /// If the folder cannot be listed.
-pub async fn library(app: &App) -> anyhow::Result<Library> {
-    let Some(folder) = app.config.current().continuity.plans_dir.clone() else { return Ok(Library::default()) };
+pub(super) async fn library(app: &App) -> anyhow::Result<Library> {
+    let Some(folder) = app.config.current().continuity.plans_dir.clone() else {
+        return Ok(Library::default());
+    };
     tokio::task::spawn_blocking(move || {
         read_folder(&folder).with_context(|| format!("cannot list the plans in {}", folder.display()))
     })
@@ -59,7 +61,7 @@ pub async fn library(app: &App) -> anyhow::Result<Library> {
 ///
 /// # Errors
 /// If the records cannot be read.
-pub async fn fleet(app: &App) -> Result<Vec<HostState>, RecordsError> {
+pub(super) async fn fleet(app: &App) -> Result<Vec<HostState>, RecordsError> {
     let now = now_ms();
     let hosts = app.records.run(|db| hosts::list(db)).await?;
     Ok(hosts
@@ -78,7 +80,7 @@ pub async fn fleet(app: &App) -> Result<Vec<HostState>, RecordsError> {
 ///
 /// # Errors
 /// If there is no such plan, or a drill is running.
-pub async fn start(
+pub(super) async fn start(
     app: &App,
     plan_id: &str,
     by: &str,
@@ -124,7 +126,11 @@ pub(super) async fn start_at_pace(
 
 async fn finish(app: &App, drill_id: &str, outcome: anyhow::Result<()>) {
     if let Err(error) = outcome {
-        tracing::error!(drill.id = drill_id, error = format!("{error:#}"), "drill interrupted, it will be taken up");
+        tracing::error!(
+            drill.id = drill_id,
+            error = format!("{error:#}"),
+            "drill interrupted, it will be taken up"
+        );
     }
     if let Err(error) = super::signals::sync(app).await {
         tracing::error!(error = format!("{error:#}"), "cannot tell the incidents about drills");
@@ -215,7 +221,8 @@ async fn resume(app: &App, pace: Pace, claim: Claim, drill: &Drill) -> anyhow::R
     let id = drill.id.clone();
     let rows = app.records.run(move |db| drills::journal(db, &id)).await?;
     let altered = journal::verify(&drill.id, &rows).is_err();
-    let (Ok(plan), Ok(entries)) = (Plan::read(&drill.plan_file, &drill.plan_text), journal::entries(&rows)) else {
+    let (Ok(plan), Ok(entries)) = (Plan::read(&drill.plan_file, &drill.plan_text), journal::entries(&rows))
+    else {
         return close_unreadable(app, drill.id.clone()).await;
     };
     let further = if altered { vec![Reason::JournalAltered] } else { Vec::new() };
@@ -231,7 +238,12 @@ async fn close_unreadable(app: &App, id: String) -> anyhow::Result<()> {
             let text = serde_json::to_string(&reasons)
                 .map_err(|e| RecordsError::Corrupt { column: "drills.reasons", reason: e.to_string() })?;
             let now = now_ms();
-            journal::append(db, &id, now, &Fact::Closed { verdict: Verdict::Aborted, restored: false, reasons })?;
+            journal::append(
+                db,
+                &id,
+                now,
+                &Fact::Closed { verdict: Verdict::Aborted, restored: false, reasons },
+            )?;
             let status = Verdict::Aborted.code();
             let (rto_ms, downtime_ms) = (None, None);
             drills::end(

@@ -34,7 +34,7 @@ impl From<PlanProblem> for ProblemBody {
 
 /// A plan, or a file that is none.
 #[derive(Debug, Clone, Serialize)]
-pub struct PlanBody {
+pub(super) struct PlanBody {
     /// File in the folder of plans.
     pub file: String,
     /// Identifier; `None` if the file is no plan.
@@ -66,7 +66,7 @@ pub struct PlanBody {
 
 /// A step of a plan.
 #[derive(Debug, Clone, Serialize)]
-pub struct StepBody {
+pub(super) struct StepBody {
     id: String,
     name: String,
     host: Option<String>,

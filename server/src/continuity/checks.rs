@@ -31,12 +31,10 @@ pub(super) async fn look(app: &App, client: &reqwest::Client, checks: &[Check]) 
     for check in checks {
         let (held, found) = match &check.kind {
             CheckKind::Http(wanted) => http_finding(ask(client, wanted).await, wanted.status),
-            CheckKind::Promql { query, comparison } => {
-                match app.metrics.instant(query, now_ms()).await {
-                    Ok(answer) => promql_finding(&answer.value, *comparison),
-                    Err(error) => (false, format!("PromQL: {error}")),
-                }
-            }
+            CheckKind::Promql { query, comparison } => match app.metrics.instant(query, now_ms()).await {
+                Ok(answer) => promql_finding(&answer.value, *comparison),
+                Err(error) => (false, format!("PromQL: {error}")),
+            },
         };
         findings.push(Finding { check: check.name.clone(), held, found });
     }

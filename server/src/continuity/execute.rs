@@ -156,7 +156,13 @@ impl Run {
             match kind {
                 OrderKind::Run => self.record(Fact::StepAnswered { step, answer: answer.map(note) }).await?,
                 OrderKind::Undo if succeeded(answer.as_ref()) => {
-                    self.record(Fact::UndoEnded { step, good: true, answer: answer.map(note), reasons: vec![] }).await?;
+                    self.record(Fact::UndoEnded {
+                        step,
+                        good: true,
+                        answer: answer.map(note),
+                        reasons: vec![],
+                    })
+                    .await?;
                 }
                 OrderKind::Undo => {}
             }
@@ -216,7 +222,11 @@ impl Run {
     }
 
     /// Writes findings down and gives those that do not hold.
-    async fn note_findings(&mut self, when: CheckTime, findings: Vec<Finding>) -> anyhow::Result<Vec<Reason>> {
+    async fn note_findings(
+        &mut self,
+        when: CheckTime,
+        findings: Vec<Finding>,
+    ) -> anyhow::Result<Vec<Reason>> {
         let mut reasons = Vec::new();
         for Finding { check, held, found } in findings {
             if !held {
@@ -228,7 +238,8 @@ impl Run {
     }
 
     async fn run_step(&mut self, index: usize, prober: &Prober) -> anyhow::Result<()> {
-        let (Some(step), Some(host)) = (self.plan.steps.get(index).cloned(), self.hosts.get(index).cloned()) else {
+        let (Some(step), Some(host)) = (self.plan.steps.get(index).cloned(), self.hosts.get(index).cloned())
+        else {
             anyhow::bail!("step {index} is not in the plan");
         };
         let now = now_ms();
@@ -316,7 +327,8 @@ impl Run {
     }
 
     async fn undo(&mut self, index: usize) -> anyhow::Result<()> {
-        let (Some(step), Some(ran)) = (self.plan.steps.get(index).cloned(), self.orders.get(&index).cloned()) else {
+        let (Some(step), Some(ran)) = (self.plan.steps.get(index).cloned(), self.orders.get(&index).cloned())
+        else {
             anyhow::bail!("step {index} was never started");
         };
         let mut failure = None;

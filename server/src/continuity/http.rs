@@ -21,13 +21,23 @@ use crate::time::now_ms;
 #[must_use]
 pub fn routes() -> Routes {
     Routes::new()
-        .get("/api/v1/plans", Right::ViewContinuity, "continuity plans, with what is wrong with them", list_plans)
+        .get(
+            "/api/v1/plans",
+            Right::ViewContinuity,
+            "continuity plans, with what is wrong with them",
+            list_plans,
+        )
         .get("/api/v1/plans/{id}", Right::ViewContinuity, "one continuity plan", show_plan)
         .post("/api/v1/plans/{id}/drills", Right::RunDrills, "begin a drill of a plan", begin)
         .get("/api/v1/drills", Right::ViewContinuity, "drills, newest first (plan, limit)", list_drills)
         .get("/api/v1/drills/{id}", Right::ViewContinuity, "one drill with its journal", show_drill)
         .get("/api/v1/drills/{id}/trace", Right::ViewContinuity, "raw traces of a drill's probes", show_trace)
-        .get("/api/v1/drills/{id}/report", Right::ViewContinuity, "report as HTML (lang: id or en)", show_report)
+        .get(
+            "/api/v1/drills/{id}/report",
+            Right::ViewContinuity,
+            "report as HTML (lang: id or en)",
+            show_report,
+        )
         .post("/api/v1/drills/{id}/stop", Right::RunDrills, "stop a running drill; it is rolled back", stop)
         .merge(super::pages::routes())
 }
@@ -103,7 +113,10 @@ async fn show_drill(State(app): State<App>, Path(id): Path<String>) -> Result<Js
     Ok(Json(DrillDetail::new(&drill, &rows)?))
 }
 
-async fn show_trace(State(app): State<App>, Path(id): Path<String>) -> Result<Json<serde_json::Value>, ApiError> {
+async fn show_trace(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Json<serde_json::Value>, ApiError> {
     super::bodies::load(&app, &id).await?;
     let traces = super::bodies::load_traces(&app, &id).await?;
     Ok(Json(serde_json::json!(traces)))

@@ -175,7 +175,10 @@ impl Fact {
     #[must_use]
     pub fn event(&self) -> Option<Event> {
         Some(match self {
-            Self::Opened { .. } | Self::Check { .. } | Self::StepAnswered { .. } | Self::UndoStarted { .. } => {
+            Self::Opened { .. }
+            | Self::Check { .. }
+            | Self::StepAnswered { .. }
+            | Self::UndoStarted { .. } => {
                 return None;
             }
             Self::CheckedBefore { held, .. } => Event::CheckedBefore { held: *held },
@@ -306,7 +309,8 @@ mod tests {
                 let fact = Fact::UndoEnded { step: 0, good: true, answer: None, reasons: vec![] };
                 let body = serde_json::to_string(&fact).unwrap();
                 let hash = hash("d", seq, 1_000 + seq, &body, &previous_hash);
-                let row = JournalRow { seq, at_ms: 1_000 + seq, body, previous_hash: previous_hash.clone(), hash };
+                let row =
+                    JournalRow { seq, at_ms: 1_000 + seq, body, previous_hash: previous_hash.clone(), hash };
                 previous_hash.clone_from(&row.hash);
                 row
             })

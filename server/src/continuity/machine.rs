@@ -168,7 +168,8 @@ impl Machine {
     /// Whether the system is where it began: nothing acted, or all was undone and the steady state was found again.
     #[must_use]
     pub fn restored(&self) -> bool {
-        !self.acted || (self.to_undo.is_empty() && self.not_undone.is_empty() && self.steady_after == Some(true))
+        !self.acted
+            || (self.to_undo.is_empty() && self.not_undone.is_empty() && self.steady_after == Some(true))
     }
 
     /// What is to be done next.
@@ -209,7 +210,9 @@ impl Machine {
             (Phase::Steps | Phase::Measuring, Event::Stopped) => self.roll_back(Verdict::Aborted),
             (Phase::RollingBack | Phase::CheckingAfter, Event::Stopped) => self.worsen(Verdict::Aborted),
             (Phase::RollingBack, Event::UndoEnded { step, good }) => self.undone(step, good),
-            (Phase::RollingBack | Phase::CheckingAfter, Event::CheckedAfter { held }) if self.to_undo.is_empty() => {
+            (Phase::RollingBack | Phase::CheckingAfter, Event::CheckedAfter { held })
+                if self.to_undo.is_empty() =>
+            {
                 self.steady_after = Some(held);
                 self.worsen(if held { Verdict::Passed } else { Verdict::Failed });
                 self.phase = Phase::Closing;

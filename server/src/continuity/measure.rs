@@ -85,7 +85,13 @@ pub struct Measurement {
 
 /// Evaluates a trace (any order) between the fault and `until_ms`.
 #[must_use]
-pub fn measure(probe: &str, interval_ms: Millis, trace: &[Point], fault_ms: Millis, until_ms: Millis) -> Measurement {
+pub fn measure(
+    probe: &str,
+    interval_ms: Millis,
+    trace: &[Point],
+    fault_ms: Millis,
+    until_ms: Millis,
+) -> Measurement {
     let mut points: Vec<Point> = trace.iter().copied().filter(|point| point.0 <= until_ms).collect();
     points.sort_by_key(|point| point.0);
     let first = points.partition_point(|point| point.0 < fault_ms);

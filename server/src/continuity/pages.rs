@@ -120,7 +120,13 @@ async fn overview(State(app): State<App>, view: View) -> Result<Html<String>, Pa
     work.await.map_err(|error: ApiError| PageError::new(&page, error))
 }
 
-fn plan_rows(page: &Page, library: &Library, hosts: &[HostState], last: &[Drill], now: Millis) -> Vec<PlanRow> {
+fn plan_rows(
+    page: &Page,
+    library: &Library,
+    hosts: &[HostState],
+    last: &[Drill],
+    now: Millis,
+) -> Vec<PlanRow> {
     let row = |entry: &super::plan::Entry| {
         let plan = entry.plan.as_ref().ok();
         let next = plan.and_then(|plan| {
@@ -246,7 +252,11 @@ async fn stop(
     Ok(Redirect::to(&format!("/kelangsungan/latihan/{id}")))
 }
 
-async fn show_report(State(app): State<App>, view: View, Path(id): Path<String>) -> Result<Response, PageError> {
+async fn show_report(
+    State(app): State<App>,
+    view: View,
+    Path(id): Path<String>,
+) -> Result<Response, PageError> {
     let language = view.language();
     let page = view.page(Section::Continuity);
     report::respond(&app, &id, language).await.map_err(|error| PageError::new(&page, error))

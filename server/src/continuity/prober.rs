@@ -81,7 +81,8 @@ impl Prober {
 
     /// Names of probes that have failed since they started, or have not answered yet.
     pub(super) fn unhealthy(&self) -> Vec<String> {
-        let bad = |trace: &mut Trace| trace.points.is_empty() || trace.points.iter().any(|point| !point.good());
+        let bad =
+            |trace: &mut Trace| trace.points.is_empty() || trace.points.iter().any(|point| !point.good());
         self.tracks.iter().filter(|track| track.with(bad)).map(|track| track.probe.name.clone()).collect()
     }
 
@@ -178,7 +179,11 @@ async fn flush_at_pace(tracks: Vec<Arc<Track>>, records: Records, drill_id: Stri
     loop {
         tokio::time::sleep(FLUSH).await;
         if let Err(error) = flush(&tracks, &records, &drill_id).await {
-            tracing::error!(drill.id = drill_id, error = format!("{error:#}"), "cannot write down the raw trace");
+            tracing::error!(
+                drill.id = drill_id,
+                error = format!("{error:#}"),
+                "cannot write down the raw trace"
+            );
         }
     }
 }
@@ -189,7 +194,8 @@ async fn flush(tracks: &[Arc<Track>], records: &Records, drill_id: &str) -> anyh
         if fresh.is_empty() {
             continue;
         }
-        let (id, name, points) = (drill_id.to_owned(), track.probe.name.clone(), serde_json::to_string(&fresh)?);
+        let (id, name, points) =
+            (drill_id.to_owned(), track.probe.name.clone(), serde_json::to_string(&fresh)?);
         records.run(move |db| drills::add_trace(db, &id, &name, &points)).await?;
         track.with(|trace| trace.written += fresh.len());
     }

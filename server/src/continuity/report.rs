@@ -99,7 +99,10 @@ pub(super) async fn respond(app: &App, id: &str, language: Language) -> Result<R
         began: page.datetime_seconds(drill.created_at_ms),
         ended: drill.ended_at_ms.map_or_else(|| "–".to_owned(), |at| page.datetime_seconds(at)),
         target: length(&page, drill.rto_target_ms),
-        rpo: plan.as_ref().and_then(|plan| plan.rpo).map_or_else(|| "–".to_owned(), |rpo| length(&page, millis(rpo))),
+        rpo: plan
+            .as_ref()
+            .and_then(|plan| plan.rpo)
+            .map_or_else(|| "–".to_owned(), |rpo| length(&page, millis(rpo))),
         rto: drill.rto_ms.map_or_else(|| "–".to_owned(), |rto| length(&page, rto)),
         met: drill.rto_ms.is_some_and(|rto| rto <= drill.rto_target_ms),
         checks: check_rows(&page, &entries),
@@ -120,7 +123,8 @@ pub(super) async fn respond(app: &App, id: &str, language: Language) -> Result<R
     let html = report.render().map_err(anyhow::Error::from)?;
     let mut response = Html(html).into_response();
     let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(STYLE));
-    let policy = format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; frame-ancestors 'none'");
+    let policy =
+        format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; frame-ancestors 'none'");
     if let Ok(policy) = HeaderValue::from_str(&policy) {
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     }
@@ -128,7 +132,8 @@ pub(super) async fn respond(app: &App, id: &str, language: Language) -> Result<R
 }
 
 fn only_rollback(entries: &[JournalEntry]) -> Vec<JournalEntry> {
-    let undo = |entry: &&JournalEntry| matches!(entry.fact, Fact::UndoStarted { .. } | Fact::UndoEnded { .. });
+    let undo =
+        |entry: &&JournalEntry| matches!(entry.fact, Fact::UndoStarted { .. } | Fact::UndoEnded { .. });
     entries.iter().filter(undo).cloned().collect()
 }
 
@@ -146,7 +151,8 @@ fn check_rows(page: &Page, entries: &[JournalEntry]) -> Vec<CheckRow> {
     let mut rows: Vec<CheckRow> = Vec::new();
     for entry in entries {
         let Fact::Check { when, check, held, found } = &entry.fact else { continue };
-        let text = format!("{} – {found}", page.t(if *held { "continuity.holds" } else { "continuity.holds_not" }));
+        let text =
+            format!("{} – {found}", page.t(if *held { "continuity.holds" } else { "continuity.holds_not" }));
         let at = rows.iter().position(|row| row.name == *check).unwrap_or_else(|| {
             let none = || "–".to_owned();
             rows.push(CheckRow { name: check.clone(), before: none(), after: none(), good: true });
@@ -230,7 +236,9 @@ fn describe(page: &Page, plan: Option<&Plan>, fact: &Fact) -> (&'static str, Str
         let found = plan.and_then(|plan| plan.steps.get(index));
         found.map_or_else(|| format!("#{}", index + 1), |step| step.name.clone())
     };
-    let on = |index: usize, order: &journal::OrderNote| format!("{} – {} @ {}", step(index), order.action, order.host);
+    let on = |index: usize, order: &journal::OrderNote| {
+        format!("{} – {} @ {}", step(index), order.action, order.host)
+    };
     let with_reasons = |index: usize| {
         let reasons = reasons();
         if reasons.is_empty() { step(index) } else { format!("{}: {reasons}", step(index)) }

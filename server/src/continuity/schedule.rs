@@ -29,8 +29,9 @@ impl Schedule {
     /// # Errors
     /// What is wrong with them, one line.
     pub fn parse(fields: &str, zone: &str) -> Result<Self, String> {
-        let crontab = cronexpr::parse_crontab(&format!("{} {zone}", fields.trim()))
-            .map_err(|error| error.to_string().lines().last().unwrap_or("not a cron rule").trim().to_owned())?;
+        let crontab = cronexpr::parse_crontab(&format!("{} {zone}", fields.trim())).map_err(|error| {
+            error.to_string().lines().last().unwrap_or("not a cron rule").trim().to_owned()
+        })?;
         Ok(Self { text: fields.trim().to_owned(), crontab })
     }
 
@@ -181,7 +182,8 @@ mod tests {
     #[test]
     fn blackouts_cover_their_times_and_the_next_date_lies_outside() {
         let start = at("2026-11-24T00:00:00Z");
-        let once = Blackout { name: "tender".to_owned(), when: BlackoutTime::Once(start, start + 2 * DAY_MS) };
+        let once =
+            Blackout { name: "tender".to_owned(), when: BlackoutTime::Once(start, start + 2 * DAY_MS) };
         let nightly = Schedule::parse("0 22 * * *", "Asia/Jakarta").unwrap();
         let night = Blackout {
             name: "night".to_owned(),

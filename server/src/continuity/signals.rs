@@ -8,7 +8,12 @@ use crate::records::drills::{self, Drill};
 pub(super) async fn sync(app: &App) -> anyhow::Result<()> {
     let found = app.records.run(|db| drills::not_restored(db)).await?;
     for drill in &found {
-        tracing::warn!(drill.id = drill.id, plan = drill.plan_id, why = detail(drill, "en"), "not restored by a drill");
+        tracing::warn!(
+            drill.id = drill.id,
+            plan = drill.plan_id,
+            why = detail(drill, "en"),
+            "not restored by a drill"
+        );
     }
     Ok(())
 }

@@ -33,7 +33,13 @@ pub(crate) fn start_tasks(set: &mut JoinSet<()>, app: &App) {
             look(&app, now_ms()).await
         },
     );
-    every(set, app, "drill_signals", |_| SIGNALS_INTERVAL, |app| async move { super::signals::sync(&app).await });
+    every(
+        set,
+        app,
+        "drill_signals",
+        |_| SIGNALS_INTERVAL,
+        |app| async move { super::signals::sync(&app).await },
+    );
 }
 
 /// Looks at the schedule of every good plan.

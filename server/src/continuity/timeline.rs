@@ -80,7 +80,8 @@ pub(super) fn render(
     let mut lanes: Vec<(String, Vec<Bar>)> =
         traces.iter().map(|(probe, points)| (probe.clone(), probe_bars(page, points, scale))).collect();
     let name = |index: usize| {
-        plan.and_then(|plan| plan.steps.get(index)).map_or_else(|| format!("#{}", index + 1), |step| step.name.clone())
+        plan.and_then(|plan| plan.steps.get(index))
+            .map_or_else(|| format!("#{}", index + 1), |step| step.name.clone())
     };
     lanes.push((page.t("continuity.lane.steps"), act_bars(entries, scale, &name, false)));
     lanes.push((page.t("continuity.lane.rollback"), act_bars(entries, scale, &name, true)));
@@ -159,7 +160,13 @@ fn act_bars(entries: &[JournalEntry], scale: Scale, name: &dyn Fn(usize) -> Stri
                 (true, false) => ACT,
                 (true, true) => BACK,
             };
-            bars.push(bar(scale, from, entry.at_ms, colour, format!("{}: {} ms", name(step), entry.at_ms - from)));
+            bars.push(bar(
+                scale,
+                from,
+                entry.at_ms,
+                colour,
+                format!("{}: {} ms", name(step), entry.at_ms - from),
+            ));
             open = None;
         }
     }

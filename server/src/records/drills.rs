@@ -85,7 +85,8 @@ fn drill(row: &Row<'_>) -> rusqlite::Result<Drill> {
 /// # Errors
 /// If the statement fails.
 pub fn insert(db: &Connection, new: &Drill) -> Result<i64> {
-    let number: i64 = db.query_row("SELECT COALESCE(MAX(number), 0) + 1 FROM drills", [], |row| row.get(0))?;
+    let number: i64 =
+        db.query_row("SELECT COALESCE(MAX(number), 0) + 1 FROM drills", [], |row| row.get(0))?;
     db.execute(
         &format!(
             "INSERT INTO drills ({COLUMNS}) VALUES \
@@ -282,8 +283,8 @@ pub fn add_trace(db: &Connection, drill_id: &str, probe: &str, points: &str) -> 
 /// # Errors
 /// If the statement fails.
 pub fn traces(db: &Connection, drill_id: &str) -> Result<Vec<(String, String)>> {
-    let mut statement = db
-        .prepare_cached("SELECT probe, points FROM drill_traces WHERE drill_id = ?1 ORDER BY probe, part")?;
+    let mut statement =
+        db.prepare_cached("SELECT probe, points FROM drill_traces WHERE drill_id = ?1 ORDER BY probe, part")?;
     let rows = statement.query_map([drill_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

@@ -45,9 +45,10 @@ pub fn resolve(plan: &Plan, file: &str, hosts: &[HostState]) -> Result<Vec<Resol
             });
         };
         let host = match &step.host {
-            Some(name) => hosts.iter().find(|host| host.instance == *name).ok_or_else(|| {
-                ("host", format!("host {name:?} is not enrolled"))
-            }),
+            Some(name) => hosts
+                .iter()
+                .find(|host| host.instance == *name)
+                .ok_or_else(|| ("host", format!("host {name:?} is not enrolled"))),
             None => only_host_with(&step.action, hosts).map_err(|reason| ("action", reason)),
         };
         let host = match host {
@@ -58,10 +59,15 @@ pub fn resolve(plan: &Plan, file: &str, hosts: &[HostState]) -> Result<Vec<Resol
             }
         };
         match host.actions.iter().find(|offer| offer.name == step.action) {
-            None => add("action", format!("the agent of {:?} does not define {:?}", host.instance, step.action)),
+            None => {
+                add("action", format!("the agent of {:?} does not define {:?}", host.instance, step.action))
+            }
             Some(offer) => {
                 if step.undo == Undo::ByAgent && !offer.has_undo {
-                    add("undo", format!("the agent of {:?} defines no undo of {:?}", host.instance, step.action));
+                    add(
+                        "undo",
+                        format!("the agent of {:?} defines no undo of {:?}", host.instance, step.action),
+                    );
                 }
                 if step.timeout.as_secs() < u64::from(offer.timeout_seconds) {
                     add(
@@ -130,7 +136,11 @@ mod tests {
     fn what_the_fleet_cannot_do_is_refused_with_the_reason() {
         for (plan, hosts, wanted) in [
             (plan(None), vec![], "step[0].action: no enrolled host offers \"lab-kill-a\""),
-            (plan(None), vec![host("a", true, false), host("b", true, false)], "possibly others: name the host"),
+            (
+                plan(None),
+                vec![host("a", true, false), host("b", true, false)],
+                "possibly others: name the host",
+            ),
             (plan(Some("c")), vec![host("a", true, false)], "step[0].host: host \"c\" is not enrolled"),
             (plan(Some("a")), vec![host("a", false, false)], "defines no undo of"),
             (plan(Some("a")), vec![host("a", true, true)], "the agent of \"a\" is silent"),

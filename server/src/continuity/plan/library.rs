@@ -115,6 +115,11 @@ mod tests {
         std::fs::write(folder.path().join("two.toml"), GOOD).unwrap();
         let library = read_folder(folder.path()).unwrap();
         assert_eq!(library.good().count(), 0);
-        assert!(library.entries.iter().all(|entry| entry.plan.as_ref().unwrap_err()[0].reason.contains("one.toml and two.toml")));
+        assert!(
+            library
+                .entries
+                .iter()
+                .all(|entry| entry.plan.as_ref().unwrap_err()[0].reason.contains("one.toml and two.toml"))
+        );
     }
 }

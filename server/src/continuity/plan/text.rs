@@ -16,9 +16,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::place::Problems;
-use super::{
-    Check, CheckKind, Comparison, HttpExpectation, Kind, Plan, PlanProblem, Probe, Step, Undo,
-};
+use super::{Check, CheckKind, Comparison, HttpExpectation, Kind, Plan, PlanProblem, Probe, Step, Undo};
 use crate::continuity::schedule::{Blackout, BlackoutTime, Schedule, next_allowed};
 use crate::time::Millis;
 
@@ -217,7 +215,10 @@ fn check(raw: PlanText, problems: &mut Problems<'_>) -> Option<Plan> {
         check_text(problems, &format!("people.participants[{index}]"), name);
     }
     if raw.rto.is_zero() {
-        problems.add("rto", "a recovery time of zero cannot be met by any failover; state the longest bearable time");
+        problems.add(
+            "rto",
+            "a recovery time of zero cannot be met by any failover; state the longest bearable time",
+        );
     }
     check_range(problems, "settle", raw.settle, (Duration::from_secs(1), MAX_WAIT));
     let zone = TimeZone::get(&raw.time_zone);
@@ -228,7 +229,10 @@ fn check(raw: PlanText, problems: &mut Problems<'_>) -> Option<Plan> {
     let blackouts = blackouts(raw.blackout, zone.as_ref(), &raw.time_zone, problems);
     let schedule = schedule(raw.schedule, &blackouts, zone.as_ref(), &raw.time_zone, problems);
     if raw.steady_state.is_empty() {
-        problems.add("steady_state", "at least one [[steady_state]] is needed: without it nothing says that the system is well");
+        problems.add(
+            "steady_state",
+            "at least one [[steady_state]] is needed: without it nothing says that the system is well",
+        );
     }
     let steady_state = checks("steady_state", raw.steady_state, problems);
     let after = checks("after", raw.after, problems);
@@ -272,8 +276,11 @@ fn schedule(
             // The epoch stands for "whenever": rules repeat, so that what never comes after it never comes.
             if schedule.next_after(0).is_none() {
                 problems.add("schedule.cron", "no date fits this rule, so the drill would never start");
-            } else if !blackouts.is_empty() && next_allowed(&schedule, &recurring_only(blackouts), 0).is_none() {
-                problems.add("schedule.cron", "every date of this rule falls into a blackout of the plan itself");
+            } else if !blackouts.is_empty()
+                && next_allowed(&schedule, &recurring_only(blackouts), 0).is_none()
+            {
+                problems
+                    .add("schedule.cron", "every date of this rule falls into a blackout of the plan itself");
             }
             Some(schedule)
         }
@@ -312,7 +319,13 @@ fn blackouts(
     found
 }
 
-fn once(at: &str, from: &str, to: &str, zone: &TimeZone, problems: &mut Problems<'_>) -> Option<BlackoutTime> {
+fn once(
+    at: &str,
+    from: &str,
+    to: &str,
+    zone: &TimeZone,
+    problems: &mut Problems<'_>,
+) -> Option<BlackoutTime> {
     let read = |field: &str, text: &str, end: bool, problems: &mut Problems<'_>| {
         let instant = local_instant(text, end, zone);
         if instant.is_none() {
@@ -373,7 +386,10 @@ fn checks(list: &str, raw: Vec<CheckText>, problems: &mut Problems<'_>) -> Vec<C
         let at = format!("{list}[{index}]");
         check_text(problems, &format!("{at}.name"), &one.name);
         if !names.insert(one.name.clone()) {
-            problems.add(&format!("{at}.name"), format!("{:?} is the name of an earlier check as well", one.name));
+            problems.add(
+                &format!("{at}.name"),
+                format!("{:?} is the name of an earlier check as well", one.name),
+            );
         }
         let kind = match (one.http, one.promql) {
             (Some(http), None) => http_check(&format!("{at}.http"), http, problems).map(CheckKind::Http),
@@ -419,7 +435,10 @@ fn probes(raw: Vec<ProbeText>, problems: &mut Problems<'_>) -> Vec<Probe> {
         let at = format!("probe[{index}]");
         check_text(problems, &format!("{at}.name"), &one.name);
         if !names.insert(one.name.clone()) {
-            problems.add(&format!("{at}.name"), format!("{:?} is the name of an earlier probe as well", one.name));
+            problems.add(
+                &format!("{at}.name"),
+                format!("{:?} is the name of an earlier probe as well", one.name),
+            );
         }
         check_range(problems, &format!("{at}.interval"), one.interval, PROBE_INTERVAL);
         check_range(problems, &format!("{at}.timeout"), one.timeout, REQUEST_TIMEOUT);
@@ -462,7 +481,12 @@ fn steps(raw: Vec<StepText>, problems: &mut Problems<'_>) -> Vec<Step> {
         check_range(problems, &format!("{at}.timeout"), one.timeout, STEP_TIMEOUT);
         check_range(problems, &format!("{at}.pause_after"), one.pause_after, (Duration::ZERO, MAX_WAIT));
         if let Some(within) = one.recovers_within {
-            check_range(problems, &format!("{at}.recovers_within"), within, (Duration::from_millis(1), MAX_WAIT));
+            check_range(
+                problems,
+                &format!("{at}.recovers_within"),
+                within,
+                (Duration::from_millis(1), MAX_WAIT),
+            );
         }
         let checks = checks(&format!("{at}.check"), one.check, problems);
         let undo = undo(&at, one.undo, one.no_undo, problems);

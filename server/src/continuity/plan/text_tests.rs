@@ -64,7 +64,11 @@ fn each_thing_that_is_wrong_is_named_with_its_line_and_field() {
         ("rto = \"30s\"", "rto = \"0s\"", "p.toml:6:7: rto: a recovery time of zero"),
         ("rto = \"30s\"", "rto = 30", "p.toml:6:7: rto: invalid type"),
         ("rto = \"30s\"", "rto = \"30s\"\nrtpo = 1", "p.toml:7:1: rtpo: unknown field"),
-        ("rto = \"30s\"", "rto = \"30s\"\ntime_zone = \"WIB\"", "p.toml:7:13: time_zone: \"WIB\" is not an IANA"),
+        (
+            "rto = \"30s\"",
+            "rto = \"30s\"\ntime_zone = \"WIB\"",
+            "p.toml:7:13: time_zone: \"WIB\" is not an IANA",
+        ),
         ("cron = \"0 9 1 * *\"", "cron = \"0 9 1 *\"", "p.toml:12:8: schedule.cron: no cron rule"),
         ("cron = \"0 9 1 * *\"", "cron = \"0 9 31 2 *\"", "p.toml:12:8: schedule.cron: no date fits"),
         ("cron = \"0 9 1 * *\"", "cron = \"0 23 1 * *\"", "p.toml:12:8: schedule.cron: every date"),
@@ -80,7 +84,11 @@ fn each_thing_that_is_wrong_is_named_with_its_line_and_field() {
             "p.toml:16:8: blackout[0].from: \"24/12\" is no date",
         ),
         ("http = { url = \"http://127.0.0.1:1/\" }", "", "p.toml:19:1: steady_state[0]: state exactly one"),
-        ("http = { url = \"http:", "http = { url = \"ftp:", "p.toml:21:16: steady_state[0].http.url: \"ftp\" is"),
+        (
+            "http = { url = \"http:",
+            "http = { url = \"ftp:",
+            "p.toml:21:16: steady_state[0].http.url: \"ftp\" is",
+        ),
         (
             "http = { url = \"http://127.0.0.1:1/\" }",
             "promql = { query = \"up{\", is = \">= 1\" }",
@@ -91,7 +99,11 @@ fn each_thing_that_is_wrong_is_named_with_its_line_and_field() {
             "promql = { query = \"up\", is = \"good\" }",
             "p.toml:21:31: steady_state[0].promql.is: no comparison",
         ),
-        ("name = \"depan\"", "name = \"depan\"\ninterval = \"1ms\"", "p.toml:25:12: probe[0].interval: 1ms does not lie"),
+        (
+            "name = \"depan\"",
+            "name = \"depan\"\ninterval = \"1ms\"",
+            "p.toml:25:12: probe[0].interval: 1ms does not lie",
+        ),
         ("undo = true", "", "p.toml:27:1: step[0].undo: missing"),
         ("undo = true", "undo = false", "p.toml:32:8: step[0].undo: missing"),
         ("undo = true", "undo = true\nno_undo = \"x\"", "p.toml:33:11: step[0].no_undo: contradicts"),

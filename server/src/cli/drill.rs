@@ -1,0 +1,151 @@
+//! `siaga-server drill`: checks plans of continuity, runs a drill on a running server and follows it, lists drills.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+
+use super::client::{Client, ServerArgs};
+use crate::continuity::plan::Plan;
+use crate::continuity::{DrillBody, DrillDetail, JournalBody, Started};
+
+/// How often a running drill is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Args)]
+pub(super) struct DrillArgs {
+    #[command(subcommand)]
+    command: DrillCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum DrillCommand {
+    /// Say everything that is wrong with plans, with file, line and field.
+    Check {
+        /// Files of plans.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Begin a drill on a running server and follow it to its end.
+    Run {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Identifier of the plan.
+        plan: String,
+    },
+    /// List drills, newest first.
+    List {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Only drills of this plan.
+        #[arg(long)]
+        plan: Option<String>,
+    },
+}
+
+pub(super) fn run(args: DrillArgs, runtime: &tokio::runtime::Runtime) -> anyhow::Result<()> {
+    match args.command {
+        DrillCommand::Check { files } => check(&files),
+        DrillCommand::Run { server, plan } => runtime.block_on(follow(&Client::new(&server)?, &plan)),
+        DrillCommand::List { server, plan } => {
+            runtime.block_on(list(&Client::new(&server)?, plan.as_deref()))
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command is asked for")]
+fn check(files: &[PathBuf]) -> anyhow::Result<()> {
+    let mut wrong = 0;
+    for file in files {
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        match Plan::read(&file.display().to_string(), &text) {
+            Ok(plan) => println!("{}: plan {} is good", file.display(), plan.id),
+            Err(problems) => {
+                wrong += problems.len();
+                problems.iter().for_each(|problem| println!("{problem}"));
+            }
+        }
+    }
+    if wrong > 0 {
+        bail!("{wrong} problems found");
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command is asked for")]
+async fn follow(client: &Client, plan: &str) -> anyhow::Result<()> {
+    let plan: String = form_urlencoded::byte_serialize(plan.as_bytes()).collect();
+    let path = format!("/api/v1/plans/{plan}/drills");
+    let started: Started = client.post(&path, &serde_json::json!({})).await?;
+    println!("drill {} began: {}/kelangsungan/latihan/{}", started.id, client.base(), started.id);
+    let mut shown = 0;
+    loop {
+        let detail: DrillDetail = client.get(&format!("/api/v1/drills/{}", started.id)).await?;
+        for entry in detail.journal.iter().filter(|entry| entry.seq > shown) {
+            println!("{}", line(entry));
+        }
+        shown = detail.journal.last().map_or(shown, |entry| entry.seq);
+        if detail.drill.ended_at_ms.is_some() {
+            return conclude(&detail.drill);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn line(entry: &JournalBody) -> String {
+    let at = jiff::Timestamp::from_millisecond(entry.at_ms)
+        .map_or_else(|_| entry.at_ms.to_string(), |at| at.to_string());
+    let value = serde_json::to_value(&entry.fact).unwrap_or_default();
+    let event = value.get("event").and_then(|event| event.as_str()).unwrap_or("event").replace('_', " ");
+    let step = value.get("step").and_then(serde_json::Value::as_u64);
+    let step = step.map_or_else(String::new, |index| format!(" {}", index + 1));
+    let reasons: Vec<String> = entry.fact.reasons().iter().map(|reason| reason.say("en")).collect();
+    let check = match (value.get("check"), value.get("found")) {
+        (Some(check), Some(found)) => {
+            format!(": {} ({})", check.as_str().unwrap_or_default(), found.as_str().unwrap_or_default())
+        }
+        _ => String::new(),
+    };
+    let reasons = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
+    format!("{at}  {event}{step}{check}{reasons}")
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command is asked for")]
+fn conclude(drill: &DrillBody) -> anyhow::Result<()> {
+    let time = |ms: Option<i64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
+    println!(
+        "{}: recovery time {} (target {}), downtime {}",
+        drill.status,
+        time(drill.rto_ms),
+        time(Some(drill.rto_target_ms)),
+        time(drill.downtime_ms)
+    );
+    if drill.status == "passed" {
+        return Ok(());
+    }
+    if drill.restored == Some(false) {
+        bail!("the drill {}, and the system is not restored: {}", drill.status, drill.reasons.join("; "));
+    }
+    bail!("the drill {}: {}", drill.status, drill.reasons.join("; "))
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command is asked for")]
+async fn list(client: &Client, plan: Option<&str>) -> anyhow::Result<()> {
+    let mut query = form_urlencoded::Serializer::for_suffix(
+        String::from("/api/v1/drills?limit=100"),
+        "/api/v1/drills?".len(),
+    );
+    if let Some(plan) = plan {
+        query.append_pair("plan", plan);
+    }
+    let drills: Vec<DrillBody> = client.get(&query.finish()).await?;
+    for drill in drills {
+        let at = jiff::Timestamp::from_millisecond(drill.created_at_ms)
+            .map_or_else(|_| String::new(), |at| at.to_string());
+        let rto = drill.rto_ms.map_or_else(|| "-".to_owned(), |rto| format!("{rto} ms"));
+        println!("{}\t{at}\t{}\t{}\t{rto}\t{}", drill.number, drill.plan_id, drill.status, drill.id);
+    }
+    Ok(())
+}

@@ -1,0 +1,414 @@
+//! Whole drills against a real small service and an agent that lives in the test: it reads orders and answers them
+//! through the records, as the real one does over HTTP.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use siaga_protocol::agent_api::{ActionOffer, Hello};
+use siaga_protocol::orders::{Order, OrderKind, OrderResult, Outcome};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use super::begin::{StartError, resume_unfinished, start_at_pace};
+use super::bodies::{DrillDetail, load, load_traces};
+use super::execute::Pace;
+use super::journal::Fact;
+use super::{report, tick};
+use crate::app::App;
+use crate::config::{Config, Language};
+use crate::records::{drills, hosts, orders};
+use crate::time::{DAY_MS, now_ms};
+
+const QUICK: Pace = Pace {
+    start_within: Duration::from_millis(400),
+    undo_start_within: Duration::from_millis(400),
+    answer_grace: Duration::from_millis(100),
+    baseline: Duration::from_millis(150),
+    stable: Duration::from_millis(100),
+    dead_man_margin: Duration::from_secs(1),
+};
+
+/// What the fake agent and its service do.
+#[derive(Debug, Default)]
+struct World {
+    up: AtomicBool,
+    /// Whether another instance takes over after the fault.
+    takes_over: AtomicBool,
+    fail_run: AtomicBool,
+    fail_undo: AtomicBool,
+    deaf: AtomicBool,
+    done: Mutex<Vec<(String, OrderKind)>>,
+}
+
+impl World {
+    fn healthy() -> Arc<Self> {
+        let world = Self::default();
+        world.up.store(true, Ordering::SeqCst);
+        world.takes_over.store(true, Ordering::SeqCst);
+        Arc::new(world)
+    }
+
+    fn done(&self) -> Vec<(String, OrderKind)> {
+        self.done.lock().unwrap().clone()
+    }
+
+    fn kinds(&self) -> Vec<OrderKind> {
+        self.done().into_iter().map(|(_, kind)| kind).collect()
+    }
+
+    async fn carry_out(self: &Arc<Self>, order: &Order) -> Outcome {
+        self.done.lock().unwrap().push((order.action.clone(), order.kind));
+        let fails = match order.kind {
+            OrderKind::Run => &self.fail_run,
+            OrderKind::Undo => &self.fail_undo,
+        };
+        if fails.load(Ordering::SeqCst) {
+            return Outcome::Failed;
+        }
+        match order.kind {
+            OrderKind::Run => {
+                self.up.store(false, Ordering::SeqCst);
+                if self.takes_over.load(Ordering::SeqCst) {
+                    let world = Arc::clone(self);
+                    tokio::spawn(async move {
+                        tokio::time::sleep(Duration::from_millis(200)).await;
+                        world.up.store(true, Ordering::SeqCst);
+                    });
+                }
+            }
+            OrderKind::Undo => self.up.store(true, Ordering::SeqCst),
+        }
+        Outcome::Succeeded
+    }
+}
+
+async fn service(world: Arc<World>) -> u16 {
+    async fn answer(State(world): State<Arc<World>>) -> (StatusCode, &'static str) {
+        if world.up.load(Ordering::SeqCst) {
+            (StatusCode::OK, "ready")
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "down")
+        }
+    }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let router = Router::new().route("/", get(answer)).with_state(world);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    port
+}
+
+async fn agent(app: App, world: Arc<World>) {
+    loop {
+        let open = app.records.run(|db| orders::open_for_host(db, "h1", now_ms(), 16)).await.unwrap();
+        for signed in open {
+            if world.deaf.load(Ordering::SeqCst) {
+                continue;
+            }
+            let order: Order = serde_json::from_str(&signed.payload).unwrap();
+            let outcome = world.carry_out(&order).await;
+            let result = OrderResult {
+                order_id: order.id,
+                outcome,
+                message: "exit status: 0".to_owned(),
+                output: String::new(),
+                started_at_ms: now_ms(),
+                ended_at_ms: now_ms(),
+            };
+            app.records.run(move |db| orders::set_result(db, "h1", &result, now_ms())).await.unwrap();
+            app.answer_news.send_modify(|count| *count += 1);
+        }
+        app.presence.note("h1", now_ms());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn plan_text(port: u16, steps: usize) -> String {
+    let head = format!(
+        "id = \"p\"\nname = \"Alih\"\nservice = \"SPSE\"\nscenario = \"s\"\nkind = \"failover\"\nrto = \"5s\"\n\
+         settle = \"1s\"\n[people]\ncoordinator = \"K\"\n[schedule]\ncron = \"0 9 * * *\"\n\
+         [[steady_state]]\nname = \"siap\"\nhttp = {{ url = \"http://127.0.0.1:{port}/\", body_contains = \"ready\" }}\n\
+         [[probe]]\nname = \"depan\"\nurl = \"http://127.0.0.1:{port}/\"\ninterval = \"50ms\"\n"
+    );
+    let step = |index| {
+        format!(
+            "[[step]]\nid = \"s{index}\"\nname = \"Langkah {index}\"\naction = \"stop-{index}\"\ntimeout = \"1s\"\n\
+             undo = true\nrecovers_within = \"1s\"\n"
+        )
+    };
+    (0..steps).fold(head, |text, index| text + &step(index))
+}
+
+/// An application with one host that offers two actions, an agent and a service, and the plan in its folder.
+async fn scene(folder: &Path, world: &Arc<World>, steps: usize) -> App {
+    // An error means that the provider is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let plans = folder.join("plans");
+    std::fs::create_dir_all(&plans).unwrap();
+    let mut config = Config::default();
+    config.storage.data_dir = folder.to_owned();
+    config.continuity.plans_dir = Some(plans.clone());
+    let app = crate::app::open(config, watch::channel(false).1).await.unwrap();
+    let host = hosts::Host {
+        id: "h1".to_owned(),
+        instance: "server-1".to_owned(),
+        machine_id: "m".to_owned(),
+        hostname: "server-1".to_owned(),
+        agent_version: "0".to_owned(),
+        interval_seconds: 15,
+        enrolled_at_ms: now_ms(),
+        started_at_ms: None,
+        last_seen_ms: None,
+        actions: Vec::new(),
+    };
+    let offer = |index| ActionOffer {
+        name: format!("stop-{index}"),
+        description: String::new(),
+        has_undo: true,
+        timeout_seconds: 1,
+    };
+    let hello = Hello {
+        agent_version: "0".to_owned(),
+        interval_seconds: 15,
+        started_at_ms: now_ms(),
+        actions: (0..2).map(offer).collect(),
+    };
+    app.records
+        .run(move |db| {
+            hosts::insert(db, &host, "hash")?;
+            hosts::set_hello(db, "h1", &hello)
+        })
+        .await
+        .unwrap();
+    let port = service(Arc::clone(world)).await;
+    std::fs::write(plans.join("p.toml"), plan_text(port, steps)).unwrap();
+    tokio::spawn(agent(app.clone(), Arc::clone(world)));
+    app
+}
+
+async fn ended(app: &App, id: &str) -> DrillDetail {
+    loop {
+        let (drill, rows) = load(app, id).await.unwrap();
+        if drill.ended_at_ms.is_some() && app.running_drill.id().is_none() {
+            return DrillDetail::new(&drill, &rows).unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn run(app: &App) -> DrillDetail {
+    let id = start_at_pace(app, "p", "user:budi", None, QUICK).await.unwrap();
+    ended(app, &id).await
+}
+
+/// The scene of a drill that has ended; the folder lives as long as it does.
+struct Scene {
+    detail: DrillDetail,
+    world: Arc<World>,
+    app: App,
+    _folder: tempfile::TempDir,
+}
+
+async fn scene_and_run(change: impl FnOnce(&World), steps: usize) -> Scene {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::healthy();
+    let app = scene(folder.path(), &world, steps).await;
+    change(&world);
+    let detail = run(&app).await;
+    Scene { detail, world, app, _folder: folder }
+}
+
+#[tokio::test]
+async fn a_good_drill_passes_and_is_measured_undone_and_reported() {
+    let Scene { detail, world, app, _folder } = scene_and_run(|_| (), 2).await;
+    assert_eq!(detail.drill.status, "passed", "{:?}", detail.drill.reasons);
+    assert_eq!(detail.drill.restored, Some(true));
+    let wanted = [("stop-0", OrderKind::Run), ("stop-1", OrderKind::Run)]
+        .into_iter()
+        .chain([("stop-1", OrderKind::Undo), ("stop-0", OrderKind::Undo)]);
+    assert!(world.done().into_iter().eq(wanted.map(|(name, kind)| (name.to_owned(), kind))));
+    assert!(detail.drill.rto_ms.is_some_and(|rto| rto > 0 && rto <= detail.drill.rto_target_ms));
+    assert!(detail.measured[0].failed > 0 && detail.measured[0].detection_ms.is_some());
+    assert!(detail.journal_hash.is_some() && detail.journal_problem.is_none());
+    let traces = load_traces(&app, &detail.drill.id).await.unwrap();
+    assert!(traces[0].1.iter().any(|point| !point.good()), "the raw trace holds the outage");
+    let report = report::respond(&app, &detail.drill.id, Language::Indonesian).await.unwrap();
+    let html = axum::body::to_bytes(report.into_body(), 1 << 22).await.unwrap();
+    let html = String::from_utf8(html.to_vec()).unwrap();
+    for wanted in ["Laporan Uji Coba", "Langkah 0", "<svg", "budi", detail.journal_hash.as_deref().unwrap()] {
+        assert!(html.contains(wanted), "{wanted} is not in the report");
+    }
+    assert!(!html.contains("continuity."), "a text is missing from the catalogue");
+}
+
+#[tokio::test]
+async fn without_its_steady_state_a_drill_is_refused_before_any_order() {
+    let Scene { detail, world, .. } = scene_and_run(|world| world.up.store(false, Ordering::SeqCst), 1).await;
+    assert_eq!(detail.drill.status, "refused");
+    assert!(world.done().is_empty());
+    assert!(
+        detail.drill.reasons.iter().any(|reason| reason.contains("HTTP 503")),
+        "{:?}",
+        detail.drill.reasons
+    );
+}
+
+#[tokio::test]
+async fn a_failed_step_is_undone_as_well_and_no_further_one_starts() {
+    let Scene { detail, world, .. } =
+        scene_and_run(|world| world.fail_run.store(true, Ordering::SeqCst), 2).await;
+    assert_eq!((detail.drill.status.as_str(), detail.drill.restored), ("failed", Some(true)));
+    assert_eq!(world.kinds(), [OrderKind::Run, OrderKind::Undo]);
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_come_back_fails_and_is_brought_back_by_the_undo() {
+    let Scene { detail, world, .. } =
+        scene_and_run(|world| world.takes_over.store(false, Ordering::SeqCst), 1).await;
+    assert_eq!((detail.drill.status.as_str(), detail.drill.restored), ("failed", Some(true)));
+    assert_eq!((detail.drill.rto_ms, world.kinds()), (None, vec![OrderKind::Run, OrderKind::Undo]));
+    assert!(detail.drill.reasons.iter().any(|reason| reason.contains("did not recover within 1000 ms")));
+}
+
+#[tokio::test]
+async fn a_failed_undo_is_tried_again_and_then_reported_as_not_restored() {
+    let Scene { detail, world, app, _folder } =
+        scene_and_run(|world| world.fail_undo.store(true, Ordering::SeqCst), 1).await;
+    assert_eq!((detail.drill.status.as_str(), detail.drill.restored), ("failed", Some(false)));
+    assert_eq!(world.kinds(), [OrderKind::Run, OrderKind::Undo, OrderKind::Undo]);
+    assert!(
+        detail
+            .drill
+            .reasons
+            .iter()
+            .any(|reason| reason.contains("undo of step Langkah 0 on server-1 FAILED"))
+    );
+    let waiting = app.records.run(|db| drills::not_restored(db)).await.unwrap();
+    assert_eq!(waiting.len(), 1);
+    world.fail_undo.store(false, Ordering::SeqCst);
+    assert_eq!(run(&app).await.drill.status, "passed");
+    assert!(
+        app.records.run(|db| drills::not_restored(db)).await.unwrap().is_empty(),
+        "a good drill clears it"
+    );
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_answer_fails_the_step_and_its_undo() {
+    let Scene { detail, .. } = scene_and_run(|world| world.deaf.store(true, Ordering::SeqCst), 1).await;
+    assert_eq!((detail.drill.status.as_str(), detail.drill.restored), ("failed", Some(false)));
+    assert!(
+        detail.drill.reasons[0].contains("the agent of server-1 did not answer"),
+        "{:?}",
+        detail.drill.reasons
+    );
+}
+
+#[tokio::test]
+async fn what_the_fleet_cannot_do_is_refused_on_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::healthy();
+    let app = scene(folder.path(), &world, 1).await;
+    app.records.run(|db| hosts::retire(db, "h1", now_ms())).await.unwrap();
+    let detail = run(&app).await;
+    assert_eq!(detail.drill.status, "refused");
+    assert!(detail.drill.reasons[0].contains("no enrolled host offers"), "{:?}", detail.drill.reasons);
+}
+
+#[tokio::test]
+async fn the_stop_button_ends_a_drill_through_its_rollback_and_one_runs_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::healthy();
+    world.takes_over.store(false, Ordering::SeqCst);
+    let app = scene(folder.path(), &world, 2).await;
+    let id = start_at_pace(&app, "p", "user:budi", None, QUICK).await.unwrap();
+    let second = start_at_pace(&app, "p", "user:budi", None, QUICK).await;
+    assert!(matches!(second, Err(StartError::Busy(running)) if running == id));
+    wait_for(&app, &id, |fact| matches!(fact, Fact::StepAnswered { .. })).await;
+    assert!(app.running_drill.stop(&id, "user:budi"));
+    let detail = ended(&app, &id).await;
+    assert_eq!((detail.drill.status.as_str(), detail.drill.restored), ("aborted", Some(true)));
+    assert_eq!(world.kinds(), [OrderKind::Run, OrderKind::Undo]);
+    assert!(detail.drill.reasons.iter().any(|reason| reason == "stopped by user:budi"));
+}
+
+async fn wait_for(app: &App, id: &str, wanted: impl Fn(&Fact) -> bool) {
+    loop {
+        let (_, rows) = load(app, id).await.unwrap();
+        if super::journal::entries(&rows).unwrap().iter().any(|entry| wanted(&entry.fact)) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// The server ends as soon as a fact is written, and starts again. Service and agent are other processes: they live in
+/// a runtime of their own and go on.
+fn cut_off_after(wanted: fn(&Fact) -> bool) -> (DrillDetail, Arc<World>) {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::healthy();
+    let outside = Runtime::new().unwrap();
+    let (first, second) = (Runtime::new().unwrap(), Runtime::new().unwrap());
+    let app = outside.block_on(scene(folder.path(), &world, 1));
+    let id = first.block_on(async {
+        let id = start_at_pace(&app, "p", "user:budi", None, QUICK).await.unwrap();
+        wait_for(&app, &id, wanted).await;
+        id
+    });
+    first.shutdown_timeout(Duration::from_secs(5));
+    let detail = second.block_on(async {
+        resume_unfinished(&app, QUICK).await.unwrap();
+        ended(&app, &id).await
+    });
+    (detail, world)
+}
+
+#[test]
+fn a_drill_that_was_cut_off_anywhere_is_rolled_back_and_closed_as_aborted() {
+    let cuts: [fn(&Fact) -> bool; 6] = [
+        |fact| matches!(fact, Fact::Opened { .. }),
+        |fact| matches!(fact, Fact::StepStarted { .. }),
+        |fact| matches!(fact, Fact::StepAnswered { .. }),
+        |fact| matches!(fact, Fact::Measured { .. }),
+        |fact| matches!(fact, Fact::UndoStarted { .. }),
+        |fact| matches!(fact, Fact::UndoEnded { .. }),
+    ];
+    for (number, cut) in cuts.into_iter().enumerate() {
+        let (detail, world) = cut_off_after(cut);
+        assert_eq!(detail.drill.status, "aborted", "cut {number}: {:?}", detail.drill.reasons);
+        assert_eq!(detail.drill.restored, Some(true), "cut {number}: {:?}", detail.drill.reasons);
+        assert!(world.up.load(Ordering::SeqCst), "cut {number}: the service is up");
+        let kinds = world.kinds();
+        assert!(kinds.is_empty() || kinds.last() == Some(&OrderKind::Undo), "cut {number}: {kinds:?}");
+        assert!(detail.journal_problem.is_none(), "cut {number}");
+        assert!(
+            detail.drill.reasons.iter().any(|reason| reason.contains("ended in the middle")),
+            "cut {number}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn dates_that_passed_while_the_server_was_off_are_recorded_once_and_start_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::healthy();
+    let app = scene(folder.path(), &world, 1).await;
+    let now = now_ms();
+    tick::look(&app, now).await.unwrap();
+    let list = || app.records.run(|db| drills::latest(db, None, 10));
+    assert!(list().await.unwrap().is_empty(), "a new plan owes nothing for the past");
+    let schedule = super::schedule::Schedule::parse("0 9 * * *", "Asia/Jakarta").unwrap();
+    let later = schedule.next_after(now).unwrap() + 3 * DAY_MS + DAY_MS / 48;
+    tick::look(&app, later).await.unwrap();
+    tick::look(&app, later + 5_000).await.unwrap();
+    let found = list().await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].status.as_str(), found[0].scheduled_for_ms), ("missed", Some(later - DAY_MS / 48)));
+    assert!(found[0].reasons.contains("\"others\":3"));
+    assert!(world.done().is_empty());
+}

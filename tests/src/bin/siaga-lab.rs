@@ -199,7 +199,7 @@ fn running(dir: &Path, name: Name) -> Option<Pid> {
     let text = fs::read_to_string(pid_file(dir, name)).ok()?;
     let (pid, noted) = text.trim().split_once(' ')?;
     let pid = Pid::from_raw(pid.parse().ok()?)?;
-    (began(pid)? == noted.parse().ok()?).then_some(pid)
+    (began(pid)? == noted.parse::<u64>().ok()?).then_some(pid)
 }
 
 #[expect(clippy::print_stdout, reason = "an agent reports what its actions print")]

@@ -4,9 +4,10 @@
 //! - `siaga-lab kill a --dir DIR` kills an instance with SIGKILL, `start a` starts it again; both may be repeated.
 //! - `serve` and `front` are the programs themselves, in the foreground.
 //!
-//! The front forwards TCP connections to the first healthy instance in order. It asks each for `/healthz` every 200 ms
-//! and knows nothing between two questions, as a real load balancer: a connection to an instance that has just died is
-//! lost. When the first instance is healthy again, new connections go to it again.
+//! The front forwards TCP connections to the first healthy instance in order. It asks each for `/healthz` every 200 ms;
+//! an instance is out after three failed questions in a row and back after two good ones, as load balancers commonly
+//! have it. In between, connections to a dead instance are lost, which is what a drill measures. When the first
+//! instance is back, new connections go to it again.
 //!
 //! Ports: the address in front is PORT, instance `a` is PORT + 1, instance `b` is PORT + 2 (default 8491, 8492, 8493).
 
@@ -31,6 +32,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Pause between two questions for the health of an instance.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(200);
+/// Failed questions in a row after which an instance is out.
+const FALL: u32 = 3;
+/// Good questions in a row after which an instance is back.
+const RISE: u32 = 2;
 /// Longest time for an answer to such a question, and for a connection to an instance.
 const HEALTH_TIMEOUT: Duration = Duration::from_millis(500);
 /// Longest time until a started program answers, or a killed one is gone.
@@ -323,19 +328,33 @@ async fn forward(mut client: TcpStream, backend: SocketAddr) {
     }
 }
 
-/// Asks the instances for their health and chooses the first one that is.
+/// Whether an instance is in, and how many answers in a row say otherwise.
+#[derive(Debug, Clone, Copy, Default)]
+struct Health {
+    is_in: bool,
+    against: u32,
+}
+
+impl Health {
+    fn note(&mut self, good: bool) {
+        self.against = if good == self.is_in { 0 } else { self.against + 1 };
+        if self.against >= if self.is_in { FALL } else { RISE } {
+            *self = Self { is_in: good, against: 0 };
+        }
+    }
+}
+
+/// Asks the instances for their health and chooses the first one that is in.
 async fn choose(addresses: Arc<[SocketAddr]>, chosen: Arc<AtomicUsize>) {
     let mut ticks = tokio::time::interval(HEALTH_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut healths = vec![Health::default(); addresses.len()];
     loop {
         ticks.tick().await;
-        let mut first = NONE;
-        for (index, address) in addresses.iter().enumerate() {
-            if first == NONE && is_healthy(*address).await {
-                first = index;
-            }
+        for (health, address) in healths.iter_mut().zip(addresses.iter()) {
+            health.note(is_healthy(*address).await);
         }
-        chosen.store(first, Ordering::Relaxed);
+        chosen.store(healths.iter().position(|health| health.is_in).unwrap_or(NONE), Ordering::Relaxed);
     }
 }
 
@@ -364,6 +383,19 @@ mod tests {
         assert_eq!(running(dir.path(), Name::A), Some(own));
         note(format!("{} 1", own.as_raw_nonzero()));
         assert_eq!(running(dir.path(), Name::A), None, "another process has the number now");
+    }
+
+    #[test]
+    fn an_instance_is_out_after_three_failures_in_a_row_and_back_after_two_good_answers() {
+        let mut health = Health { is_in: true, against: 0 };
+        let ins: Vec<bool> = [false, false, true, false, false, false, true, true]
+            .into_iter()
+            .map(|good| {
+                health.note(good);
+                health.is_in
+            })
+            .collect();
+        assert_eq!(ins, [true, true, true, true, true, false, false, true]);
     }
 
     #[test]

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use siaga_promql::{Answer, Engine, EngineOptions, Query};
 use siaga_protocol::metric_names::JOB;
-use siaga_tsdb::{Batch, Labels, Limits, MatchOp, Matcher, Options, SeriesSamples, Synchronous, Tsdb};
+use siaga_tsdb::{Batch, Labels, Limits, Matcher, Options, SeriesSamples, Synchronous, Tsdb};
 use tokio::sync::Semaphore;
 
 use crate::config::{self, LiveConfig};
-use crate::time::{Millis, millis, now_ms};
+use crate::time::{Millis, now_ms};
 
 pub use catalogue::{Catalogue, MetricInfo};
 pub use siaga_promql::QueryError;
@@ -292,28 +292,14 @@ fn engine_options(query: &config::Query) -> EngineOptions {
 /// # Errors
 /// If the text is no selector.
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
-    let expression = promql_parser::parser::parse(text).map_err(QueryError::BadData)?;
-    let promql_parser::parser::Expr::VectorSelector(selector) = expression else {
-        return Err(QueryError::BadData(format!("{text:?} is not a series selector")));
-    };
-    storage::selector_matchers(&selector).map_err(QueryError::BadData)
-}
-
-/// A matcher for equality, for callers that build selectors themselves.
-///
-/// # Errors
-/// If the store refuses it.
-pub fn equals(name: &str, value: &str) -> Result<Matcher, QueryError> {
-    Matcher::new(name, MatchOp::Equal, value).map_err(|error| QueryError::BadData(error.to_string()))
+    let query = Engine::new(EngineOptions::default()).parse(text)?;
+    let matchers = query
+        .selector_matchers()
+        .ok_or_else(|| QueryError::BadData(format!("{text:?} is not a series selector")))?;
+    storage::to_store_matchers(matchers).map_err(QueryError::BadData)
 }
 
 /// Bounds of one read of the store.
 fn limits(max_series: usize, max_samples: usize) -> Limits {
     Limits { max_series, max_samples }
-}
-
-/// The configured lookback in milliseconds.
-#[must_use]
-pub fn lookback_ms(config: &config::Config) -> Millis {
-    millis(config.query.lookback)
 }

@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use promql_parser::label::MatchOp as MatchingOp;
-use promql_parser::parser::VectorSelector;
 use siaga_promql::{Labels, MatchOp, Matcher, SelectBudget, SelectHints, SeriesData, Storage, StorageError};
 use siaga_tsdb::{SelectError, Tsdb};
 
@@ -80,25 +78,5 @@ pub(super) fn to_store_matchers(matchers: &[Matcher]) -> Result<Vec<siaga_tsdb::
             };
             siaga_tsdb::Matcher::new(&matcher.name, op, &matcher.value).map_err(|error| error.to_string())
         })
-        .collect()
-}
-
-/// Matchers of the store from a parsed selector.
-pub(super) fn selector_matchers(selector: &VectorSelector) -> Result<Vec<siaga_tsdb::Matcher>, String> {
-    if !selector.matchers.or_matchers.is_empty() {
-        return Err("`or` between matchers is not PromQL".to_owned());
-    }
-    let name = selector.name.iter().map(|name| ("__name__", siaga_tsdb::MatchOp::Equal, name.as_str()));
-    let labels = selector.matchers.matchers.iter().map(|matcher| {
-        let op = match matcher.op {
-            MatchingOp::Equal => siaga_tsdb::MatchOp::Equal,
-            MatchingOp::NotEqual => siaga_tsdb::MatchOp::NotEqual,
-            MatchingOp::Re(_) => siaga_tsdb::MatchOp::Regex,
-            MatchingOp::NotRe(_) => siaga_tsdb::MatchOp::NotRegex,
-        };
-        (matcher.name.as_str(), op, matcher.value.as_str())
-    });
-    name.chain(labels)
-        .map(|(name, op, value)| siaga_tsdb::Matcher::new(name, op, value).map_err(|error| error.to_string()))
         .collect()
 }

@@ -165,7 +165,7 @@ struct ForecastList {
 }
 
 /// The newest evaluations, the most urgent first, and the last run.
-pub(super) async fn newest(app: &App) -> Result<(Vec<Latest>, Option<Run>), ApiError> {
+pub(crate) async fn newest(app: &App) -> Result<(Vec<Latest>, Option<Run>), ApiError> {
     let read = |db: &crate::records::rusqlite::Transaction<'_>| {
         Ok::<_, crate::records::RecordsError>((forecasts::latest(db)?, forecasts::last_run(db)?))
     };

@@ -19,12 +19,13 @@ mod publish;
 mod resource;
 mod signal_rule;
 mod state;
-mod views;
+pub(crate) mod views;
 
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+pub(crate) use http::newest;
 pub use evaluation::{
     Crossing, Evaluation, HORIZON_DAYS, HorizonPoint, Made, Paths, Reason, Remark, Subject, evaluate,
 };

@@ -7,20 +7,20 @@ use crate::http::encode_component;
 use crate::time::{DAY_MS, Millis};
 
 /// Name of a resource: `Sistem berkas /data`.
-pub(super) fn resource_name(page: &Page, key: &ResourceKey) -> String {
+pub(crate) fn resource_name(page: &Page, key: &ResourceKey) -> String {
     let kind = page.t(&format!("capacity.resource.{}", key.kind.code()));
     if key.item.is_empty() { kind } else { format!("{kind} {}", key.item) }
 }
 
 /// Address of a resource's page.
-pub(super) fn address(key: &ResourceKey) -> String {
+pub(crate) fn address(key: &ResourceKey) -> String {
     let instance = encode_component(&key.instance).replace('/', "%2F");
     let path = format!("/kapasitas/{instance}/{}", key.kind.code());
     if key.item.is_empty() { path } else { format!("{path}?item={}", encode_component(&key.item)) }
 }
 
 /// A date with its distance, or the words for none.
-pub(super) fn date(page: &Page, at_ms: Option<Millis>, now_ms: Millis) -> String {
+pub(crate) fn date(page: &Page, at_ms: Option<Millis>, now_ms: Millis) -> String {
     let Some(at_ms) = at_ms else { return page.t("capacity.not_within_a_year") };
     let days = (at_ms - now_ms).max(0) as f64 / DAY_MS as f64;
     let days = page.number(days, usize::from(days < 10.0));

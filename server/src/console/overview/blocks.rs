@@ -1,0 +1,119 @@
+//! Cards and short lists of the overview, one pair for each capability.
+
+use crate::app::App;
+use crate::capacity::views as capacity_views;
+use crate::capacity::{Crossing, State as CapacityState, newest};
+use crate::console::Page;
+use crate::console::servers::{Fleet, HostState};
+use crate::http::ApiError;
+use crate::time::Millis;
+
+/// Rows of a block; the page behind it has all.
+const MAX_ROWS: usize = 5;
+
+/// A figure that leads on.
+pub(super) struct Card {
+    pub(super) href: &'static str,
+    pub(super) class: &'static str,
+    pub(super) label: String,
+    pub(super) figure: String,
+    pub(super) note: String,
+}
+
+/// A short list that leads on.
+pub(super) struct Block {
+    pub(super) title: String,
+    pub(super) href: &'static str,
+    pub(super) rows: Vec<BlockRow>,
+    /// What it says without a row.
+    pub(super) empty: String,
+}
+
+/// A row of a block.
+pub(super) struct BlockRow {
+    pub(super) class: &'static str,
+    pub(super) state: String,
+    pub(super) href: String,
+    pub(super) title: String,
+    pub(super) note: String,
+}
+
+/// How many servers are heard.
+pub(super) fn servers(page: &Page, fleet: &Fleet) -> Card {
+    let silent = fleet.count(HostState::Silent);
+    let (class, note) = match (fleet.rows.len(), silent) {
+        (0, _) => ("unknown", page.t("servers.none")),
+        (_, 0) => ("ok", page.t("overview.all_heard")),
+        _ => ("crit", page.tv("overview.silent", &[("n", &silent.to_string())])),
+    };
+    Card {
+        href: "/server",
+        class,
+        label: page.t("overview.servers_heard"),
+        figure: format!("{} / {}", fleet.rows.len() - silent, fleet.rows.len()),
+        note,
+    }
+}
+
+/// The limits that will be met first.
+pub(super) async fn capacity(app: &App, page: &Page, now: Millis) -> Result<(Card, Block), ApiError> {
+    let (latest, _) = newest(app).await?;
+    let near: Vec<_> = latest
+        .iter()
+        .map(|latest| &latest.evaluation)
+        .filter_map(|evaluation| match evaluation.outcome.as_ref().ok()?.crossing {
+            Crossing::Past => Some((evaluation, None)),
+            Crossing::Within { likely_ms: Some(likely), .. } => Some((evaluation, Some(likely))),
+            _ => None,
+        })
+        .take(MAX_ROWS)
+        .collect();
+    let when = |likely: Option<Millis>| match likely {
+        Some(likely) => capacity_views::date(page, Some(likely), now),
+        None => page.t("overview.limit_passed"),
+    };
+    let rows = near
+        .iter()
+        .map(|(evaluation, likely)| BlockRow {
+            class: evaluation.state.badge(),
+            state: page.t(&format!("capacity.state.{}", evaluation.state.code())),
+            href: capacity_views::address(&evaluation.key),
+            title: format!(
+                "{}: {}",
+                evaluation.key.instance,
+                capacity_views::resource_name(page, &evaluation.key)
+            ),
+            note: when(*likely),
+        })
+        .collect();
+    let block = Block {
+        title: page.t("overview.limits"),
+        href: "/kapasitas",
+        rows,
+        empty: page.t(if latest.is_empty() { "overview.no_forecast" } else { "overview.no_limit" }),
+    };
+    let first = near.first();
+    let card = Card {
+        href: "/kapasitas",
+        class: first.map_or(if latest.is_empty() { "unknown" } else { "ok" }, |(evaluation, _)| {
+            if evaluation.state == CapacityState::Unknown { "unknown" } else { evaluation.state.badge() }
+        }),
+        label: page.t("overview.nearest_limit"),
+        figure: match first {
+            Some((_, Some(likely))) => page.duration((likely - now).max(0)),
+            Some((_, None)) => page.t("overview.limit_passed"),
+            None => "–".to_owned(),
+        },
+        note: first.map_or_else(
+            || block.empty.clone(),
+            |(evaluation, _)| {
+                format!(
+                    "{}: {}",
+                    evaluation.key.instance,
+                    capacity_views::resource_name(page, &evaluation.key)
+                )
+            },
+        ),
+    };
+    Ok((card, block))
+}

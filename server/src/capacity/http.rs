@@ -271,12 +271,15 @@ struct RefreshBody {
     done: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<Run>,
+    /// The pass that goes on, if this answer did not wait for its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    running: Option<Progress>,
 }
 
-/// Starts a pass, unless one runs, and waits a while for it.
+/// Starts a pass and waits a while for it. While one runs no other is started: its forecasts are as new.
 pub(super) async fn start_refresh(app: &App, actor: String, wait: Duration) -> Result<Option<Run>, ApiError> {
     if app.forecasting.progress().is_some() {
-        return Err(ApiError::conflict("forecasts are being made already"));
+        return Ok(None);
     }
     app.records.run(move |db| audit::add(db, now_ms(), &actor, "forecast.refresh", "", "")).await?;
     let work = app.clone();
@@ -294,5 +297,5 @@ async fn refresh(
 ) -> Result<(StatusCode, Json<RefreshBody>), ApiError> {
     let run = start_refresh(&app, principal.actor(), REFRESH_WAIT).await?;
     let status = if run.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok((status, Json(RefreshBody { done: run.is_some(), run })))
+    Ok((status, Json(RefreshBody { done: run.is_some(), run, running: app.forecasting.progress() })))
 }

@@ -124,11 +124,8 @@ async fn refresh(
     Caller(principal): Caller,
 ) -> Result<Redirect, PageError> {
     let page = view.page(Section::Capacity);
-    // A second press while a pass runs is no error for a person: the page shows how far it is.
-    if app.forecasting.progress().is_none() {
-        let started = start_refresh(&app, principal.actor(), BUTTON_WAIT).await;
-        started.map_err(|e| PageError::new(&page, e))?;
-    }
+    let started = start_refresh(&app, principal.actor(), BUTTON_WAIT).await;
+    started.map_err(|e| PageError::new(&page, e))?;
     Ok(Redirect::to("/kapasitas"))
 }
 

@@ -1,3 +1,5 @@
+//! Behaviour of the spool as a whole: order, bounds, crashes, damage.
+
 use std::io::Write;
 
 use proptest::prelude::*;

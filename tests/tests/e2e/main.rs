@@ -7,3 +7,4 @@ mod first_run;
 mod history;
 mod incidents;
 mod samples;
+mod tidy;

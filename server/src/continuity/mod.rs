@@ -11,6 +11,7 @@ mod begin;
 mod bodies;
 mod checks;
 mod execute;
+mod glance;
 pub mod http;
 pub mod journal;
 pub mod machine;
@@ -26,6 +27,7 @@ mod signals;
 mod tick;
 mod timeline;
 
+pub(crate) use glance::glance;
 pub use bodies::{DrillBody, DrillDetail, JournalBody, ProblemBody, Started};
 pub use running::RunningDrill;
 pub(crate) use tick::start_tasks;

@@ -5,11 +5,12 @@ use crate::capacity::views as capacity_views;
 use crate::capacity::{Crossing, State as CapacityState, newest};
 use crate::console::Page;
 use crate::console::servers::{Fleet, HostState};
+use crate::continuity::glance;
 use crate::http::ApiError;
 use crate::time::Millis;
 
 /// Rows of a block; the page behind it has all.
-const MAX_ROWS: usize = 5;
+const MAX_ROWS: u32 = 5;
 
 /// A figure that leads on.
 pub(super) struct Card {
@@ -66,7 +67,7 @@ pub(super) async fn capacity(app: &App, page: &Page, now: Millis) -> Result<(Car
             Crossing::Within { likely_ms: Some(likely), .. } => Some((evaluation, Some(likely))),
             _ => None,
         })
-        .take(MAX_ROWS)
+        .take(MAX_ROWS as usize)
         .collect();
     let when = |likely: Option<Millis>| match likely {
         Some(likely) => capacity_views::date(page, Some(likely), now),
@@ -114,6 +115,52 @@ pub(super) async fn capacity(app: &App, page: &Page, now: Millis) -> Result<(Car
                 )
             },
         ),
+    };
+    Ok((card, block))
+}
+
+/// The next and the latest drills.
+pub(super) async fn continuity(app: &App, page: &Page, now: Millis) -> Result<(Card, Block), ApiError> {
+    let glance = glance(app, page, MAX_ROWS, now).await?;
+    let rows: Vec<BlockRow> = glance
+        .latest
+        .iter()
+        .map(|drill| BlockRow {
+            class: drill.badge,
+            state: drill.status.clone(),
+            href: drill.address.clone(),
+            title: drill.name.clone(),
+            note: match &drill.recovery {
+                Some(recovery) => page.tv(
+                    "overview.drill_recovered",
+                    &[("date", &page.date(drill.at_ms)), ("recovery", recovery)],
+                ),
+                None => page.date(drill.at_ms),
+            },
+        })
+        .collect();
+    let card = Card {
+        href: "/kelangsungan",
+        class: glance.latest.first().map_or("unknown", |drill| drill.badge),
+        label: page.t("overview.next_drill"),
+        figure: match &glance.next {
+            Some((at, _)) => page.tv("overview.in", &[("duration", &page.duration(at - now))]),
+            None => "–".to_owned(),
+        },
+        note: match (&glance.next, glance.latest.first()) {
+            (Some((_, plan)), None) => plan.clone(),
+            (_, Some(drill)) => page.tv(
+                "overview.last_drill",
+                &[("status", &drill.status), ("ago", &page.ago(drill.at_ms, now))],
+            ),
+            (None, None) => page.t("overview.no_drill"),
+        },
+    };
+    let block = Block {
+        title: page.t("overview.drills"),
+        href: "/kelangsungan",
+        rows,
+        empty: page.t("overview.no_drill"),
     };
     Ok((card, block))
 }

@@ -46,7 +46,7 @@ async fn overview<'a>(app: &App, page: &'a Page, now: Millis) -> Result<Overview
     });
     let mut cards = vec![blocks::servers(page, &fleet)];
     let mut blocks = Vec::new();
-    let pairs = [blocks::capacity(app, page, now).await?];
+    let pairs = [blocks::capacity(app, page, now).await?, blocks::continuity(app, page, now).await?];
     for (card, block) in pairs {
         cards.push(card);
         blocks.push(block);

@@ -20,10 +20,12 @@ pub(crate) fn host_was_heard(app: &App, host: &hosts::Host) -> bool {
 pub(super) async fn watch(app: App) -> anyhow::Result<()> {
     let (hosts, reported) = app
         .records
-        .run(|db| Ok::<_, crate::records::RecordsError>((
-            hosts::list(db)?,
-            incident_signals::standing_instances(db, SignalSource::Agent)?,
-        )))
+        .run(|db| {
+            Ok::<_, crate::records::RecordsError>((
+                hosts::list(db)?,
+                incident_signals::standing_instances(db, SignalSource::Agent)?,
+            ))
+        })
         .await?;
     let reported: BTreeSet<String> = reported.into_iter().collect();
     let now = now_ms();
@@ -42,7 +44,8 @@ fn silent_agent(app: &App, host: &hosts::Host) -> Signal {
     let heard: Millis = app.presence.last_heard(host);
     let console = app.config.current().console.clone();
     let text = |language, key: &str| {
-        let page = Page::detached(language, &console.organisation, console.time_zone.clone(), console.simulation);
+        let page =
+            Page::detached(language, &console.organisation, console.time_zone.clone(), console.simulation);
         let time = page.datetime_seconds(heard);
         page.tv(key, &[("instance", &host.instance), ("time", &time)])
     };

@@ -94,7 +94,10 @@ pub(super) fn step(
         let active_since_ms = known.map_or(times.now_ms, |alert| alert.active_since_ms);
         let is_due = times.now_ms - active_since_ms >= times.hold_ms;
         let fired_at_ms = known.and_then(|alert| alert.fired_at_ms).or(is_due.then_some(times.now_ms));
-        after.insert(labels, Alert { annotations, value, active_since_ms, fired_at_ms, absent_since_ms: None });
+        after.insert(
+            labels,
+            Alert { annotations, value, active_since_ms, fired_at_ms, absent_since_ms: None },
+        );
     }
     after
 }

@@ -55,7 +55,13 @@ pub(super) async fn evaluate(
                 status.failures += 1;
                 // The same failure each interval is told once.
                 if status.last_error.as_ref() != Some(&error) {
-                    tracing::warn!(rule = rule.name, group = group.name, file = group.file, error, "rule failed");
+                    tracing::warn!(
+                        rule = rule.name,
+                        group = group.name,
+                        file = group.file,
+                        error,
+                        "rule failed"
+                    );
                 }
                 status.last_error = Some(error);
             }
@@ -70,7 +76,9 @@ pub(super) async fn evaluate(
     }
     if !changed.is_empty() {
         app.records
-            .run(move |db| changed.iter().try_for_each(|(key, alerts)| rows::replace(db, key, &alert_rows(key, alerts))))
+            .run(move |db| {
+                changed.iter().try_for_each(|(key, alerts)| rows::replace(db, key, &alert_rows(key, alerts)))
+            })
             .await?;
     }
     Ok(())
@@ -99,7 +107,12 @@ async fn run(app: &App, group: &Group, rule: &Rule, at_ms: Millis) -> Result<Out
 }
 
 /// Gives samples the rule's labels and texts. Pure.
-fn shape(group: &Group, rule: &Rule, samples: Vec<(Pairs, f64)>, max_series: usize) -> Result<Outcome, String> {
+fn shape(
+    group: &Group,
+    rule: &Rule,
+    samples: Vec<(Pairs, f64)>,
+    max_series: usize,
+) -> Result<Outcome, String> {
     let limit = if group.limit == 0 { max_series } else { group.limit.min(max_series) };
     if samples.len() > limit {
         return Err(format!("the query gives {} series, more than the limit {limit}", samples.len()));

@@ -210,7 +210,8 @@ impl Reader<'_> {
             .parse(&raw.expr.value)
             .map_err(|error| self.error(raw.expr.referenced, format!("{place}: expr: {error}")))?;
         let hold_ms = self.duration(&format!("{place}: for"), raw.r#for.as_ref())?;
-        let keep_firing_ms = self.duration(&format!("{place}: keep_firing_for"), raw.keep_firing_for.as_ref())?;
+        let keep_firing_ms =
+            self.duration(&format!("{place}: keep_firing_for"), raw.keep_firing_for.as_ref())?;
         if !is_alert && (hold_ms.is_some() || keep_firing_ms.is_some() || !raw.annotations.is_empty()) {
             let reason = "for, keep_firing_for and annotations belong to alerts only";
             return Err(self.error(at, format!("{place}: {reason}")));
@@ -361,16 +362,44 @@ groups:
         for (from, to, wanted) in [
             ("limit: 10", "limit: many", "a.yml:5:12: "),
             ("interval: 30s", "intervall: 30s", "a.yml:4:5: unknown field `intervall`"),
-            ("interval: 30s", "interval: soon", "a.yml:4:15: group \"disk\": interval: \"soon\" is not a duration"),
+            (
+                "interval: 30s",
+                "interval: soon",
+                "a.yml:4:15: group \"disk\": interval: \"soon\" is not a duration",
+            ),
             ("interval: 30s", "interval: 0s", "a.yml:3:5: group \"disk\": interval must be more than 0"),
             ("for: 1m30s", "for: 30s1m", "a.yml:13:14: group \"disk\", alert \"DiskFull\": for: "),
-            ("node_load1 / 4", "node_load1 /", "a.yml:9:15: group \"disk\", record \"instance:load:ratio\": expr: "),
-            ("instance:load:ratio", "instance-load", "a.yml:8:17: group \"disk\", record \"instance-load\": not a"),
-            ("$labels.mountpoint }}", "$nothing }}", "a.yml:17:20: group \"disk\", alert \"DiskFull\": annotations: "),
-            ("severity: warning", "alertname: x", "a.yml:15:30: group \"disk\", alert \"DiskFull\": labels: "),
-            ("- alert: DiskFull\n        expr: |", "- record: a\n        alert: b\n        expr: |", "a.yml:10:9: group \"disk\": a rule has either"),
+            (
+                "node_load1 / 4",
+                "node_load1 /",
+                "a.yml:9:15: group \"disk\", record \"instance:load:ratio\": expr: ",
+            ),
+            (
+                "instance:load:ratio",
+                "instance-load",
+                "a.yml:8:17: group \"disk\", record \"instance-load\": not a",
+            ),
+            (
+                "$labels.mountpoint }}",
+                "$nothing }}",
+                "a.yml:17:20: group \"disk\", alert \"DiskFull\": annotations: ",
+            ),
+            (
+                "severity: warning",
+                "alertname: x",
+                "a.yml:15:30: group \"disk\", alert \"DiskFull\": labels: ",
+            ),
+            (
+                "- alert: DiskFull\n        expr: |",
+                "- record: a\n        alert: b\n        expr: |",
+                "a.yml:10:9: group \"disk\": a rule has either",
+            ),
             ("expr: node_filesystem_avail_bytes < 5", "for: 5m", "a.yml:18:9: missing field `expr`"),
-            ("expr: node_load1 / 4", "expr: node_load1 / 4\n        for: 1m", "a.yml:8:9: group \"disk\", record"),
+            (
+                "expr: node_load1 / 4",
+                "expr: node_load1 / 4\n        for: 1m",
+                "a.yml:8:9: group \"disk\", record",
+            ),
         ] {
             assert!(GOOD.contains(from), "{from}");
             let error = parse("a.yml", &GOOD.replacen(from, to, 1)).unwrap_err().to_string();
@@ -378,7 +407,10 @@ groups:
             assert_eq!(error.lines().count(), 1, "{error}");
         }
         let twice = "groups:\n  - name: a\n  - name: a\n";
-        assert_eq!(parse("a.yml", twice).unwrap_err().to_string(), "a.yml:3:5: group \"a\": the name is used twice");
+        assert_eq!(
+            parse("a.yml", twice).unwrap_err().to_string(),
+            "a.yml:3:5: group \"a\": the name is used twice"
+        );
         for garbage in ["groups: [", "- 1", "\u{0}", "groups: 7"] {
             assert!(parse("a.yml", garbage).is_err(), "{garbage}");
         }

@@ -49,7 +49,8 @@ pub(super) fn signature(config: &RulesConfig) -> Signature {
     files
         .into_iter()
         .map(|file| {
-            let seen = std::fs::metadata(&file).ok().and_then(|meta| Some((meta.modified().ok()?, meta.len())));
+            let seen =
+                std::fs::metadata(&file).ok().and_then(|meta| Some((meta.modified().ok()?, meta.len())));
             (file, seen)
         })
         .collect()
@@ -62,8 +63,7 @@ fn find(patterns: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         match pattern.file_name().and_then(|name| name.to_str()).filter(|name| name.contains('*')) {
             None => files.push(pattern.clone()),
             Some(name) => {
-                let folder =
-                    pattern.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                let folder = pattern.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
                 let entries = std::fs::read_dir(folder)
                     .with_context(|| format!("cannot list the folder of rule files {}", folder.display()))?;
                 let mut found = Vec::new();

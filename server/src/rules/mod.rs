@@ -74,9 +74,9 @@ async fn tick(app: App) -> anyhow::Result<()> {
     for (group, at_ms) in due {
         let (app, no_news) = (app.clone(), Arc::clone(&no_news));
         running.spawn(async move {
-            evaluate::evaluate(&app, &group, at_ms, &no_news)
-                .await
-                .with_context(|| format!("cannot evaluate group {} of {}", group.group.name, group.group.file))
+            evaluate::evaluate(&app, &group, at_ms, &no_news).await.with_context(|| {
+                format!("cannot evaluate group {} of {}", group.group.name, group.group.file)
+            })
         });
     }
     let mut failure = None;
@@ -91,7 +91,8 @@ async fn tick(app: App) -> anyhow::Result<()> {
 
 /// Reads changed files again. A wrong one is logged and the rules in force stay.
 async fn reload(app: &App) -> anyhow::Result<()> {
-    let (rules, records, config) = (app.rules.clone(), app.records.clone(), app.config.current().rules.clone());
+    let (rules, records, config) =
+        (app.rules.clone(), app.records.clone(), app.config.current().rules.clone());
     match tokio::task::spawn_blocking(move || rules.reload(&config, &records)).await? {
         Ok(true) => tracing::info!("rules read again"),
         Ok(false) => {}
@@ -116,7 +117,8 @@ async fn hosts_without_news(app: &App, now: Millis) -> anyhow::Result<BTreeSet<S
         Err(_) => BTreeSet::new(),
     };
     let hosts = app.records.run(|db| hosts::list(db)).await.map_err(|error: RecordsError| error)?;
-    without.extend(hosts.into_iter().map(|host| host.instance).filter(|instance| !current.contains(instance)));
+    without
+        .extend(hosts.into_iter().map(|host| host.instance).filter(|instance| !current.contains(instance)));
     Ok(without)
 }
 

@@ -31,7 +31,8 @@ fn signal(rule_key: &str, labels: &Pairs, alert: &Alert) -> Option<Graded> {
     };
     let name = label(ALERT_NAME).unwrap_or_default();
     let text = |names: &[&str]| {
-        let found = names.iter().filter_map(|name| alert.annotations.get(*name)).find(|text| !text.is_empty());
+        let found =
+            names.iter().filter_map(|name| alert.annotations.get(*name)).find(|text| !text.is_empty());
         found.cloned()
     };
     let title_id = text(&["summary", "title"]).unwrap_or_else(|| name.to_owned());
@@ -79,7 +80,8 @@ mod tests {
 
     #[test]
     fn an_alert_becomes_a_signal_with_its_texts_and_grade() {
-        let labels = [("alertname", "A"), ("instance", "web"), ("severity", "warning"), ("urgency", "urgent")];
+        let labels =
+            [("alertname", "A"), ("instance", "web"), ("severity", "warning"), ("urgency", "urgent")];
         let texts = [("summary", "s"), ("summary_en", "e"), ("component", "memory"), ("description", "d")];
         let Graded { signal, grade } = one(&labels, &texts, true).unwrap();
         assert_eq!((signal.title_id.as_str(), signal.title_en.as_str()), ("s", "e"));

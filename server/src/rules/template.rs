@@ -168,8 +168,7 @@ fn scaled(value: f64, base: f64, large: &[&str], small: &[&str]) -> String {
 
 fn humanize(args: &[Value]) -> Result<Value, FuncError> {
     let value = number("humanize", args)?;
-    let (large, small) =
-        (["k", "M", "G", "T", "P", "E", "Z", "Y"], ["m", "u", "n", "p", "f", "a", "z", "y"]);
+    let (large, small) = (["k", "M", "G", "T", "P", "E", "Z", "Y"], ["m", "u", "n", "p", "f", "a", "z", "y"]);
     Ok(scaled(value, 1_000.0, &large, &small).into())
 }
 
@@ -195,8 +194,7 @@ fn humanize_duration(args: &[Value]) -> Result<Value, FuncError> {
     }
     // Seconds of any sensible length fit; longer ones saturate.
     let whole = value as u64;
-    let (seconds, minutes, hours, days) =
-        (whole % 60, whole / 60 % 60, whole / 3_600 % 24, whole / 86_400);
+    let (seconds, minutes, hours, days) = (whole % 60, whole / 60 % 60, whole / 3_600 % 24, whole / 86_400);
     Ok(match (days, hours, minutes) {
         (0, 0, 0) => format!("{sign}{}s", four_digits(value)),
         (0, 0, _) => format!("{sign}{minutes}m {seconds}s"),

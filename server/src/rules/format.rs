@@ -394,7 +394,7 @@ groups:
                 "- record: a\n        alert: b\n        expr: |",
                 "a.yml:10:9: group \"disk\": a rule has either",
             ),
-            ("expr: node_filesystem_avail_bytes < 5", "for: 5m", "a.yml:18:9: missing field `expr`"),
+            ("expr: node_filesystem_avail_bytes < 5", "for: 5m", "a.yml:19:9: missing field `expr`"),
             (
                 "expr: node_load1 / 4",
                 "expr: node_load1 / 4\n        for: 1m",

@@ -319,10 +319,10 @@ fn show_page(page: &Page, whole: Whole) -> ShowPage<'_> {
 }
 
 /// Leads back to the incident, or shows what was wrong.
-fn back(view: View, number: &str, result: Result<(), ApiError>) -> Result<Response, PageError> {
+fn back(view: View, number: &str, result: Result<(), ApiError>) -> Response {
     match result {
-        Ok(()) => Ok(Redirect::to(&format!("/insiden/{}", form_urlencoded(number))).into_response()),
-        Err(error) => Err(PageError::new(&view.page(Section::Incidents), error)),
+        Ok(()) => Redirect::to(&format!("/insiden/{}", form_urlencoded(number))).into_response(),
+        Err(error) => PageError::new(&view.page(Section::Incidents), error).into_response(),
     }
 }
 
@@ -331,7 +331,7 @@ async fn record(
     view: View,
     Caller(principal): Caller,
     Form(body): Form<RecordBody>,
-) -> Result<Response, PageError> {
+) -> Response {
     match record_new(&app, &principal, body).await {
         Ok(number) => back(view, &number, Ok(())),
         Err(error) => back(view, "", Err(error)),
@@ -343,7 +343,7 @@ async fn take(
     view: View,
     Caller(principal): Caller,
     Path(number): Path<String>,
-) -> Result<Response, PageError> {
+) -> Response {
     let wanted = number.clone();
     let result = act(&app, &principal, move |db, actor| handling::take(db, &wanted, actor)).await;
     back(view, &number, result)
@@ -360,7 +360,7 @@ async fn comment(
     Caller(principal): Caller,
     Path(number): Path<String>,
     Form(form): Form<CommentForm>,
-) -> Result<Response, PageError> {
+) -> Response {
     let wanted = number.clone();
     let result =
         act(&app, &principal, move |db, actor| handling::comment(db, &wanted, &form.text, actor)).await;
@@ -378,7 +378,7 @@ async fn resolve(
     Caller(principal): Caller,
     Path(number): Path<String>,
     Form(form): Form<ResolveForm>,
-) -> Result<Response, PageError> {
+) -> Response {
     let wanted = number.clone();
     let result =
         act(&app, &principal, move |db, actor| handling::resolve(db, &wanted, &form.solution, actor)).await;
@@ -396,7 +396,7 @@ async fn prioritise(
     Caller(principal): Caller,
     Path(number): Path<String>,
     Form(form): Form<PriorityForm>,
-) -> Result<Response, PageError> {
+) -> Response {
     let wanted = number.clone();
     let result = match Priority::from_code(&form.priority) {
         Some(priority) => {

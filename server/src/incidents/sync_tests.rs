@@ -152,7 +152,11 @@ fn unplugging_an_agent_opens_one_incident_for_the_host_and_none_for_its_parts() 
     let agent = signal("agent:web", "agent", Severity::Critical, "");
     assert_eq!(desk.sync(SignalSource::Agent, std::slice::from_ref(&agent), 20).opened, ["G-2026-0002"]);
     let memory = signal("m", "memory", Severity::Critical, "");
-    assert_eq!(desk.alerts(&[memory.clone()], 30), Outcome::default(), "no part opens, no part ends");
+    assert_eq!(
+        desk.alerts(std::slice::from_ref(&memory), 30),
+        Outcome::default(),
+        "no part opens, no part ends"
+    );
     assert_eq!(desk.alerts(&[], 900), Outcome::default());
     assert_eq!(desk.all().iter().filter(|incident| incident.resolved_at_ms.is_none()).count(), 2);
     desk.silent.clear();

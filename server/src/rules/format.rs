@@ -151,8 +151,8 @@ impl Reader<'_> {
     fn error(&self, at: Location, reason: impl Into<String>) -> RuleFileError {
         RuleFileError {
             file: self.file.to_owned(),
-            line: u64::from(at.line()).max(1),
-            column: u64::from(at.column()).max(1),
+            line: at.line().max(1),
+            column: at.column().max(1),
             reason: reason.into(),
         }
     }

@@ -16,6 +16,7 @@ use crate::continuity::RunningDrill;
 use crate::fleet::Presence;
 use crate::metrics::Metrics;
 use crate::records::Records;
+use crate::rules::Rules;
 use crate::time::Millis;
 
 pub use own_metrics::OwnMetrics;
@@ -38,6 +39,8 @@ pub struct Parts {
     pub records: Records,
     /// Time series and PromQL.
     pub metrics: Metrics,
+    /// Recording and alerting rules in force.
+    pub rules: Rules,
     /// Last signs of life of agents.
     pub presence: Presence,
     /// Signs orders.

@@ -14,6 +14,7 @@ use crate::continuity::RunningDrill;
 use crate::fleet::{Presence, load_order_key};
 use crate::metrics::Metrics;
 use crate::records::Records;
+use crate::rules::Rules;
 use crate::time::now_ms;
 
 /// Runs the daemon until SIGINT or SIGTERM.
@@ -67,9 +68,11 @@ pub(crate) async fn open(config: Config, stopping: watch::Receiver<bool>) -> any
             let file = data_dir.join(FIRST_RUN_FILE);
             tracing::info!(user = first.user, file = %file.display(), "first start: the password is in the file");
         }
+        let rules = Rules::open(&config.rules, &records)?;
         let config = LiveConfig::new(config);
         anyhow::Ok(App::new(Parts {
             records,
+            rules,
             metrics: Metrics::open(&config)?,
             presence: Presence::default(),
             order_key: load_order_key(&data_dir)?,

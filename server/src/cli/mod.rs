@@ -5,6 +5,7 @@ mod client;
 mod drill;
 mod forecast;
 mod import;
+mod rules;
 mod users;
 
 use std::io::IsTerminal as _;
@@ -53,6 +54,8 @@ enum Command {
     Serve(ConfigFile),
     /// Say what is wrong with a configuration file.
     CheckConfig(ConfigFile),
+    /// Say what is wrong with rule files.
+    CheckRules(rules::CheckRulesArgs),
     /// Make a one-time token with which an agent enrols.
     EnrolToken(ConfigFile),
     /// Add, list and change users.
@@ -91,10 +94,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Serve(file) => runtime()?.block_on(crate::app::run(file.load()?, file.config)),
         Command::CheckConfig(file) => {
-            file.load()?;
+            crate::rules::check_all(&file.load()?.rules)?;
             println!("the configuration is good");
             Ok(())
         }
+        Command::CheckRules(args) => rules::check(args),
         Command::EnrolToken(file) => {
             let valid = file.load()?.fleet.enrol_token_valid;
             let token =

@@ -28,6 +28,8 @@ pub struct Config {
     pub query: Query,
     /// Rule files.
     pub rules: Rules,
+    /// The helpdesk queue.
+    pub incidents: Incidents,
     /// Agents.
     pub fleet: Fleet,
     /// Forecasts and thresholds.
@@ -167,11 +169,41 @@ pub struct Rules {
     /// Interval of groups that name none.
     #[serde(with = "humantime_serde")]
     pub interval: Duration,
+    /// Series that one rule may give; more is a failed evaluation.
+    pub max_series: usize,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { defaults: true, files: Vec::new(), interval: Duration::from_secs(15) }
+        Self { defaults: true, files: Vec::new(), interval: Duration::from_secs(15), max_series: 50_000 }
+    }
+}
+
+/// The helpdesk queue.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Incidents {
+    /// An incident resolves by itself when its last signal has been gone for this long.
+    #[serde(with = "humantime_serde")]
+    pub hold: Duration,
+    /// A cause that comes back within this time re-opens its last incident.
+    #[serde(with = "humantime_serde")]
+    pub reopen_within: Duration,
+    /// An incident that a person resolved re-opens when its cause still stands after this time.
+    #[serde(with = "humantime_serde")]
+    pub reopen_after: Duration,
+    /// Open incidents in all; signals open no further ones.
+    pub max_open: usize,
+}
+
+impl Default for Incidents {
+    fn default() -> Self {
+        Self {
+            hold: Duration::from_secs(60),
+            reopen_within: Duration::from_secs(3_600),
+            reopen_after: Duration::from_secs(600),
+            max_open: 10_000,
+        }
     }
 }
 

@@ -11,7 +11,11 @@ pub mod audit;
 pub mod drills;
 pub mod forecasts;
 pub mod hosts;
+pub mod incident_events;
+pub mod incident_signals;
+pub mod incidents;
 pub mod orders;
+pub mod rules;
 pub mod tokens;
 pub mod users;
 

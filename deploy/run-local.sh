@@ -101,7 +101,8 @@ echo "siaga: password  $(field password)   (first password; later ones are not k
 echo "siaga: logs in   $data/log       Ctrl-C ends everything"
 
 if [ "$demo" = 1 ]; then
-    "$bin/siaga-sim" office --server "http://$listen" --token "$(field api_token)" --state "$data/sim" &
+    # By the environment: arguments can be read by every user of the machine.
+    SIAGA_TOKEN=$(field api_token) "$bin/siaga-sim" office --server "http://$listen" --state "$data/sim" &
     pids+=($!)
 fi
 

@@ -2,3 +2,4 @@
 //! drills exercise) and `siaga-sim` (a simulated office, also used for load tests).
 
 pub mod harness;
+pub mod sim;

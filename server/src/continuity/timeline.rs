@@ -9,9 +9,10 @@ use crate::console::Page;
 use crate::http::ApiError;
 use crate::time::{Millis, SECOND_MS};
 
-/// Width of the picture, and of the part where time runs.
+/// Width of the picture, and what lies left and right of the part where time runs.
 const WIDTH: f64 = 900.0;
 const LEFT: f64 = 170.0;
+const RIGHT: f64 = 40.0;
 const LANE_HEIGHT: f64 = 34.0;
 const TOP: f64 = 14.0;
 /// Marks of time along the bottom.
@@ -28,7 +29,7 @@ struct Scale {
 impl Scale {
     fn x(self, at_ms: Millis) -> f64 {
         let share = (at_ms - self.from_ms) as f64 / (self.to_ms - self.from_ms).max(1) as f64;
-        LEFT + share.clamp(0.0, 1.0) * (WIDTH - LEFT - 10.0)
+        LEFT + share.clamp(0.0, 1.0) * (WIDTH - LEFT - RIGHT)
     }
 }
 
@@ -126,17 +127,19 @@ fn bar(scale: Scale, from_ms: Millis, to_ms: Millis, colour: &'static str, title
     Bar { x: format!("{from:.1}"), width: format!("{:.1}", (to - from).max(1.5)), colour, title }
 }
 
-/// Neighbouring answers of the same kind are one bar.
+/// Neighbouring answers of the same kind are one bar, which lasts until the next one begins.
 fn probe_bars(page: &Page, points: &[Point], scale: Scale) -> Vec<Bar> {
     let text = |good| page.t(if good { "continuity.answered" } else { "continuity.answered_not" });
-    points
-        .chunk_by(|one, next| one.good() == next.good())
-        .take(MAX_BARS)
-        .filter_map(|run| {
+    let runs: Vec<&[Point]> = points.chunk_by(|one, next| one.good() == next.good()).take(MAX_BARS).collect();
+    let starts = runs.iter().skip(1).map(|next| next.first().map(|point| point.0)).chain([None]);
+    runs.iter()
+        .zip(starts)
+        .filter_map(|(run, next)| {
             let (first, last) = (run.first()?, run.last()?);
+            let to_ms = next.unwrap_or(last.0 + Millis::from(last.1));
             let colour = if first.good() { GOOD } else { BAD };
-            let title = format!("{}: {} ms", text(first.good()), last.0 + Millis::from(last.1) - first.0);
-            Some(bar(scale, first.0, last.0 + Millis::from(last.1), colour, title))
+            let title = format!("{}: {} ms", text(first.good()), to_ms - first.0);
+            Some(bar(scale, first.0, to_ms, colour, title))
         })
         .collect()
 }

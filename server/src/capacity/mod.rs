@@ -25,11 +25,11 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-pub(crate) use http::newest;
 pub use evaluation::{
     Crossing, Evaluation, HORIZON_DAYS, HorizonPoint, Made, Paths, Reason, Remark, Subject, evaluate,
 };
 pub use history_cache::HistoryCache;
+pub(crate) use http::newest;
 pub use measure::{Reader, Reading, SeriesSource, measure_history, measure_host};
 pub use pass::{Forecasting, Progress, Scope};
 pub use resource::{ResourceKey, ResourceKind};

@@ -20,8 +20,12 @@ use crate::time::{HOUR_MS, Millis, now_ms};
 
 /// Past forecasts shown below a chart.
 const PAST_SHOWN: u32 = 30;
-/// Most points of a line; more would not be seen.
+/// Most points of a line for short stretches; more would not be seen.
 const CHART_POINTS: usize = 480;
+/// Stretches longer than this are shown by the day: the hours of many days would only fill the picture.
+const DAILY_FROM_DAYS: usize = 45;
+/// Hours of a day.
+const DAY: usize = 24;
 /// Days of the forecast that the chart shows at least.
 const CHART_DAYS: usize = 30;
 /// How long the button waits for the pass before the list is shown again.
@@ -45,8 +49,8 @@ struct ListRow {
     dates: Option<[String; 3]>,
     /// Why there is no forecast.
     reason: String,
+    /// Model with its tested error.
     model: String,
-    error: String,
     badge: &'static str,
     state: String,
 }
@@ -63,8 +67,9 @@ impl ListRow {
             threshold: page.percent(evaluation.threshold_percent),
             dates: made.map(|made| views::dates(page, made, now_ms)),
             reason: evaluation.outcome.as_ref().err().map(|r| views::reason(page, r)).unwrap_or_default(),
-            model: made.map(|made| views::model(page, made)).unwrap_or_default(),
-            error: made.map(|made| views::error(page, made)).unwrap_or_default(),
+            model: made.map_or_else(String::new, |made| {
+                format!("{} ({})", views::model(page, made), views::error(page, made))
+            }),
             badge: evaluation.state.badge(),
             state: page.t(&format!("capacity.state.{}", evaluation.state.code())),
         }
@@ -256,12 +261,15 @@ fn chart(
     measured: &[(Millis, f64)],
     paths: Option<&Paths>,
 ) -> Chart {
+    let hours = paths.map_or(0, |paths| hours_shown(evaluation, paths));
+    let step = bucket_hours(measured.len() + hours);
+    let measured_label = if step == DAY { "capacity.measured_daily" } else { "capacity.measured" };
     let mut chart = Chart {
         title: title.to_owned(),
         unit: Unit::Percent,
         lines: vec![Line {
-            label: page.t("capacity.measured"),
-            points: thin(measured),
+            label: page.t(measured_label),
+            points: peaks(measured, step),
             style: LineStyle::Main,
         }],
         bands: Vec::new(),
@@ -269,18 +277,20 @@ fn chart(
         marks: Vec::new(),
     };
     if let Some(paths) = paths {
-        let hours = hours_shown(evaluation, paths);
-        let step = hours.div_ceil(CHART_POINTS).max(1);
-        let at = |hour: usize| paths.start_ms + i64::try_from(hour).unwrap_or(0) * HOUR_MS;
-        let shown = || (0..hours).step_by(step);
-        chart.lines.push(Line {
-            label: page.t("capacity.median"),
-            points: shown().map(|hour| (at(hour), paths.p50[hour])).collect(),
-            style: LineStyle::Dashed,
-        });
+        let path = |values: &[f64]| {
+            let points = (0..).zip(values.iter().take(hours));
+            let points: Vec<_> = points.map(|(hour, v)| (paths.start_ms + hour * HOUR_MS, *v)).collect();
+            peaks(&points, step)
+        };
+        let (low, high) = (path(&paths.p10), path(&paths.p90));
         chart.bands.push(Band {
             label: page.t("capacity.interval"),
-            points: shown().map(|hour| (at(hour), paths.p10[hour], paths.p90[hour])).collect(),
+            points: low.iter().zip(&high).map(|((at, low), (_, high))| (*at, *low, *high)).collect(),
+        });
+        chart.lines.push(Line {
+            label: page.t("capacity.median"),
+            points: path(&paths.p50),
+            style: LineStyle::Dashed,
         });
     }
     chart
@@ -296,14 +306,18 @@ fn hours_shown(evaluation: &Evaluation, paths: &Paths) -> usize {
     wanted.max(CHART_DAYS * 24).min(paths.p50.len()).min(paths.p10.len()).min(paths.p90.len())
 }
 
-/// A line with few enough points: the largest of each stretch, because peaks are what capacity is about.
-fn thin(points: &[(Millis, f64)]) -> Vec<(Millis, f64)> {
-    let step = points.len().div_ceil(CHART_POINTS).max(1);
+/// Hours that become one point, so that a chart can be read: whole days for long stretches, else as few as fit.
+fn bucket_hours(hours: usize) -> usize {
+    if hours > DAILY_FROM_DAYS * DAY { DAY } else { hours.div_ceil(CHART_POINTS).max(1) }
+}
+
+/// The largest value of each bucket, because peaks are what capacity is about.
+fn peaks(points: &[(Millis, f64)], bucket: usize) -> Vec<(Millis, f64)> {
     let largest = |chunk: &[(Millis, f64)]| {
         let start = chunk.first().map_or(0, |(at, _)| *at);
         (start, chunk.iter().map(|(_, value)| *value).fold(f64::NAN, f64::max))
     };
-    points.chunks(step).map(largest).collect()
+    points.chunks(bucket).map(largest).collect()
 }
 
 #[cfg(test)]
@@ -311,25 +325,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thinned_line_keeps_its_peaks_and_its_gaps() {
-        let points: Vec<(Millis, f64)> = (0..CHART_POINTS as i64 * 3)
-            .map(|at| {
-                (
-                    at,
-                    if at == 100 {
-                        99.0
-                    } else if (300..400).contains(&at) {
-                        f64::NAN
-                    } else {
-                        1.0
-                    },
-                )
-            })
+    fn a_bucket_keeps_its_peak_and_a_gap_stays_one() {
+        let points: Vec<(Millis, f64)> = [1.0, 9.0, f64::NAN, 2.0, f64::NAN, f64::NAN, 3.0]
+            .into_iter()
+            .enumerate()
+            .map(|(i, v)| (i as i64, v))
             .collect();
-        let thinned = thin(&points);
-        assert_eq!(thinned.len(), CHART_POINTS);
-        assert!(thinned.contains(&(99, 99.0)));
-        assert!(thinned.iter().any(|(_, value)| value.is_nan()));
-        assert_eq!(thin(&[(5, 2.0)]), [(5, 2.0)]);
+        let peaks = peaks(&points, 2);
+        assert_eq!(peaks[..2], [(0, 9.0), (2, 2.0)]);
+        assert!(peaks[2].1.is_nan());
+        assert_eq!(peaks[3], (6, 3.0));
+    }
+
+    #[test]
+    fn long_stretches_are_shown_by_the_day() {
+        for (hours, bucket) in
+            [(0, 1), (24, 1), (480, 1), (481, 2), (45 * 24, 3), (45 * 24 + 1, 24), (5_000, 24)]
+        {
+            assert_eq!(bucket_hours(hours), bucket, "{hours}");
+        }
     }
 }

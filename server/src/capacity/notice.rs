@@ -5,36 +5,16 @@ use super::views;
 use crate::app::App;
 use crate::config::Language;
 use crate::console::Page;
+use crate::incidents::{Severity, Signal, SignalSource};
 use crate::records::forecasts::{self, Latest};
 use crate::time::Millis;
 
-/// A forecast that calls for action.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Notice {
-    /// Unique among forecasts.
-    pub key: String,
-    /// Host.
-    pub instance: String,
-    /// What is about to run out.
-    pub component: String,
-    /// How urgent.
-    pub urgency: Urgency,
-    /// One line, Indonesian and English.
-    pub titles: [String; 2],
-    /// Facts, Indonesian and English.
-    pub details: [String; 2],
-    /// Use now in percent.
-    pub value: Option<f64>,
-    /// Start of the signal.
-    pub started_at_ms: Millis,
-}
-
 /// Words the signals among the newest evaluations. `pages` are an Indonesian and an English one.
-fn notices(latest: &[Latest], pages: [&Page; 2], now_ms: Millis) -> Vec<Notice> {
-    latest.iter().filter_map(|latest| notice(latest, pages, now_ms)).collect()
+fn signals(latest: &[Latest], pages: [&Page; 2], now_ms: Millis) -> Vec<Signal> {
+    latest.iter().filter_map(|latest| signal(latest, pages, now_ms)).collect()
 }
 
-fn notice(latest: &Latest, pages: [&Page; 2], now_ms: Millis) -> Option<Notice> {
+fn signal(latest: &Latest, pages: [&Page; 2], now_ms: Millis) -> Option<Signal> {
     let started_at_ms = latest.memory.since_ms?;
     let evaluation = &latest.evaluation;
     let key = &evaluation.key;
@@ -64,13 +44,20 @@ fn notice(latest: &Latest, pages: [&Page; 2], now_ms: Millis) -> Option<Notice> 
         let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
         page.tv(text, &values)
     };
-    Some(Notice {
+    let [title_id, title_en] = pages.map(|page| word(page, "capacity.signal.title"));
+    let [detail_id, detail_en] = pages.map(|page| word(page, "capacity.signal.detail"));
+    Some(Signal {
         key: format!("{}/{}", key.instance, key.component()),
-        instance: key.instance.clone(),
+        instance: Some(key.instance.clone()),
         component: key.component(),
-        urgency: urgency(evaluation),
-        titles: pages.map(|page| word(page, "capacity.signal.title")),
-        details: pages.map(|page| word(page, "capacity.signal.detail")),
+        severity: match urgency(evaluation) {
+            Urgency::Warning => Severity::Warning,
+            Urgency::Critical => Severity::Critical,
+        },
+        title_id,
+        title_en,
+        detail_id,
+        detail_en,
         value: evaluation.current_percent,
         started_at_ms,
     })
@@ -87,10 +74,8 @@ pub(super) async fn hand_over(app: &App) -> anyhow::Result<()> {
         Page::detached(language, &console.organisation, console.time_zone.clone(), console.simulation)
     };
     let (id, en) = (page(Language::Indonesian), page(Language::English));
-    for notice in notices(&latest, [&id, &en], crate::time::now_ms()) {
-        tracing::info!(key = notice.key, title = notice.titles[1], "forecast calls for action");
-    }
-    Ok(())
+    let signals = signals(&latest, [&id, &en], crate::time::now_ms());
+    crate::incidents::sync(app, SignalSource::Forecast, signals).await
 }
 
 #[cfg(test)]
@@ -139,14 +124,14 @@ mod tests {
             evaluation: evaluation.clone(),
             memory: SignalMemory { running: 0, counted_ms: 0, since_ms },
         };
-        let found = notices(&[with(None), with(Some(7))], [&id, &en], 0);
+        let found = signals(&[with(None), with(Some(7))], [&id, &en], 0);
         assert_eq!(found.len(), 1);
-        let notice = &found[0];
-        assert_eq!((notice.component.as_str(), notice.started_at_ms), ("filesystem:/data", 7));
-        assert_eq!(notice.urgency, Urgency::Warning);
-        assert_eq!(notice.titles[0], "Sistem berkas /data di db diperkirakan mencapai ambang 90,0%");
-        assert_eq!(notice.titles[1], "Filesystem /data on db is forecast to reach its threshold of 90.0%");
-        assert!(notice.details[0].contains("9 Januari 1970 (8,0 hari lagi)"), "{}", notice.details[0]);
-        assert!(notice.details.iter().all(|text| !text.contains("%{")), "{:?}", notice.details);
+        let signal = &found[0];
+        assert_eq!((signal.component.as_str(), signal.started_at_ms), ("filesystem:/data", 7));
+        assert_eq!(signal.severity, Severity::Warning);
+        assert_eq!(signal.title_id, "Sistem berkas /data di db diperkirakan mencapai ambang 90,0%");
+        assert_eq!(signal.title_en, "Filesystem /data on db is forecast to reach its threshold of 90.0%");
+        assert!(signal.detail_id.contains("9 Januari 1970 (8,0 hari lagi)"), "{}", signal.detail_id);
+        assert!(!signal.detail_id.contains("%{") && !signal.detail_en.contains("%{"), "{}", signal.detail_en);
     }
 }

@@ -263,6 +263,8 @@ fn chart(
 ) -> Chart {
     let hours = paths.map_or(0, |paths| hours_shown(evaluation, paths));
     let step = bucket_hours(measured.len() + hours);
+    // Whole buckets up to the end: half a day has half a peak.
+    let measured = &measured[measured.len() % step..];
     let measured_label = if step == DAY { "capacity.measured_daily" } else { "capacity.measured" };
     let mut chart = Chart {
         title: title.to_owned(),

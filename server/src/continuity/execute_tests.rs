@@ -22,7 +22,9 @@ use super::journal::Fact;
 use super::{report, tick};
 use crate::app::App;
 use crate::config::{Config, Language};
-use crate::records::{drills, hosts, orders};
+use crate::incidents::Cause;
+use crate::records::incidents::Incident;
+use crate::records::{drills, hosts, incidents, orders};
 use crate::time::{DAY_MS, now_ms};
 
 const QUICK: Pace = Pace {
@@ -290,12 +292,27 @@ async fn a_failed_undo_is_tried_again_and_then_reported_as_not_restored() {
     );
     let waiting = app.records.run(|db| drills::not_restored(db)).await.unwrap();
     assert_eq!(waiting.len(), 1);
+    let incident = open_incident(&app).await.expect("an incident is open");
+    assert!(
+        incident.detail_en.contains("undo of step Langkah 0 on server-1 FAILED"),
+        "{}",
+        incident.detail_en
+    );
+    assert!(incident.title_id.contains("Alih") && incident.quiet_since_ms.is_none());
     world.fail_undo.store(false, Ordering::SeqCst);
     assert_eq!(run(&app).await.drill.status, "passed");
     assert!(
         app.records.run(|db| drills::not_restored(db)).await.unwrap().is_empty(),
         "a good drill clears it"
     );
+    let incident = open_incident(&app).await;
+    assert!(incident.is_none_or(|incident| incident.quiet_since_ms.is_some()), "its signal is gone");
+}
+
+async fn open_incident(app: &App) -> Option<Incident> {
+    super::signals::sync(app).await.unwrap();
+    let cause = Cause { instance: String::new(), component: "drill:p".to_owned() };
+    app.records.run(move |db| incidents::open_by_cause(db, &cause)).await.unwrap()
 }
 
 #[tokio::test]

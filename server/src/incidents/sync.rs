@@ -260,6 +260,8 @@ impl<'a> Work<'a> {
         incident.resolved_at_ms = None;
         incident.resolved_by = None;
         incident.quiet_since_ms = None;
+        // What did not last is no solution; the history keeps it.
+        incident.solution.clear();
         let number = incident.number.clone();
         self.outcome.reopened.push(number);
         let kind = match why {

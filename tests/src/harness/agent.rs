@@ -115,6 +115,7 @@ impl Agent {
 }
 
 impl Drop for Agent {
+    #[expect(clippy::print_stderr, reason = "a test that fails shows the log")]
     fn drop(&mut self) {
         if self.child.is_some() && self.kill().is_err() {
             // It is gone already.

@@ -130,6 +130,7 @@ impl Server {
 }
 
 impl Drop for Server {
+    #[expect(clippy::print_stderr, reason = "a test that fails shows the log")]
     fn drop(&mut self) {
         if self.child.is_some() && self.kill().is_err() {
             // It is gone already.

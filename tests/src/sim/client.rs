@@ -78,6 +78,17 @@ impl Client {
         response.json().await.with_context(|| format!("cannot read the answer to {path}"))
     }
 
+    /// Reads JSON.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn get<T: DeserializeOwned>(&self, path: &str, token: &str) -> anyhow::Result<T> {
+        let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(token);
+        let response =
+            accept(request.send().await.with_context(|| format!("cannot reach {}", self.base))?).await?;
+        response.json().await.with_context(|| format!("cannot read the answer to {path}"))
+    }
+
     /// Sends a packed remote write.
     ///
     /// # Errors

@@ -6,9 +6,15 @@ use super::calendar::{DAY_MS, MINUTE_MS};
 use super::host::Host;
 use super::series::{Series, series, up_labels};
 
-/// How history gets coarser with age: from so many days before its end on, a sample every so many minutes. The last
-/// week is fine enough for `rate(...[5m])`, the last month for a lookback of 5 minutes at any step.
-const STEPS: [(i64, i64); 3] = [(i64::MAX / DAY_MS, 15), (35, 5), (8, 1)];
+/// How history gets coarser with age: from so long before its end on, a sample every so often (both milliseconds).
+/// The last minutes are as dense as what is live, so that rates across the seam are right; the last week is fine enough
+/// for `rate(...[5m])`, the last month for a lookback of 5 minutes at any step.
+const STEPS: [(i64, i64); 4] = [
+    (i64::MAX, 15 * MINUTE_MS),
+    (35 * DAY_MS, 5 * MINUTE_MS),
+    (8 * DAY_MS, MINUTE_MS),
+    (12 * MINUTE_MS, MINUTE_MS / 4),
+];
 
 /// Most days of history.
 pub const MAX_DAYS: u32 = 1_100;
@@ -18,10 +24,9 @@ pub const MAX_DAYS: u32 = 1_100;
 #[must_use]
 pub fn moments(from_ms: i64, until_ms: i64) -> Vec<i64> {
     let mut moments = Vec::new();
-    for (place, (days, minutes)) in STEPS.into_iter().enumerate() {
-        let step = minutes * MINUTE_MS;
-        let begin = from_ms.max(until_ms.saturating_sub(days.saturating_mul(DAY_MS)));
-        let end = STEPS.get(place + 1).map_or(until_ms, |(days, _)| until_ms - days * DAY_MS);
+    for (place, (age, step)) in STEPS.into_iter().enumerate() {
+        let begin = from_ms.max(until_ms.saturating_sub(age));
+        let end = STEPS.get(place + 1).map_or(until_ms, |(age, _)| until_ms - age);
         let first = begin.div_euclid(step) + i64::from(begin.rem_euclid(step) != 0);
         moments.extend((first..).map(|n| n * step).take_while(|at| *at < end));
     }
@@ -124,9 +129,9 @@ mod tests {
     fn moments_get_finer_towards_the_end_and_lie_on_round_times() {
         let moments = moments(ANCHOR - 120 * DAY_MS, ANCHOR);
         assert!(moments.is_sorted_by(|a, b| a < b));
-        assert!(moments.iter().all(|at| at % MINUTE_MS == 0));
+        assert!(moments.iter().all(|at| at % (MINUTE_MS / 4) == 0));
         assert!((27_300..27_600).contains(&moments.len()), "{}", moments.len());
-        assert!(ANCHOR - moments.last().unwrap() <= MINUTE_MS);
+        assert!(ANCHOR - moments.last().unwrap() <= MINUTE_MS / 4);
         assert_eq!(moments[1] - moments[0], 15 * MINUTE_MS);
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::{Method, StatusCode};
+use serde::Deserialize;
 use siaga_protocol::remote_write;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -20,8 +21,9 @@ use crate::sim::inventory::machine_id;
 
 /// Path that takes history.
 const HISTORY_PATH: &str = "/api/v1/import/write";
-/// The shipped plan.
-const DRILL_PATH: &str = "/api/v1/plans/lab/drills";
+const PLANS_PATH: &str = "/api/v1/plans";
+/// File of the shipped plan.
+const PLAN_FILE: &str = "lab.toml";
 const FORECASTS_PATH: &str = "/api/v1/forecasts/refresh";
 /// Samples of a request of history.
 const BATCH_SAMPLES: usize = 20_000;
@@ -160,27 +162,36 @@ pub(super) async fn ask_for_forecasts(office: &Office) {
     }
 }
 
+/// A plan as the server lists it.
+#[derive(Debug, Deserialize)]
+struct Plan {
+    file: String,
+    id: String,
+}
+
 /// Starts the shipped drill, once in the office's life. It is a real one, on the laboratory of this machine.
 pub(super) async fn start_drill(office: &Office, state: &mut State) -> anyhow::Result<()> {
     if state.is_drill_started() {
         return Ok(());
     }
-    let body = serde_json::json!({});
     for attempt in 1..=MAX_DRILL_ATTEMPTS {
-        match office.client.send(Method::POST, DRILL_PATH, &office.token, &body).await {
-            Ok(_) => {
-                say("the drill of the laboratory has begun");
+        match begin_drill(office).await {
+            Ok(plan) => {
+                say(&format!("the drill {plan} has begun, see the page Kelangsungan"));
                 return state.note_drill_started();
             }
-            Err(error) if attempt == MAX_DRILL_ATTEMPTS || status(&error) == Some(StatusCode::NOT_FOUND) => {
-                say(&format!("no drill: {error:#}"));
-            }
-            Err(_) => {
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
+            Err(error) if attempt == MAX_DRILL_ATTEMPTS => say(&format!("no drill: {error:#}")),
+            Err(_) => tokio::time::sleep(PAUSE).await,
         }
-        break;
     }
     Ok(())
+}
+
+async fn begin_drill(office: &Office) -> anyhow::Result<String> {
+    let plans: Vec<Plan> = office.client.get(PLANS_PATH, &office.token).await?;
+    let plan = plans.into_iter().find(|plan| plan.file == PLAN_FILE);
+    let plan = plan.with_context(|| format!("the server has no plan {PLAN_FILE}"))?;
+    let path = format!("{PLANS_PATH}/{}/drills", plan.id);
+    office.client.send(Method::POST, &path, &office.token, &serde_json::json!({})).await?;
+    Ok(plan.id)
 }

@@ -49,6 +49,14 @@ fn users_of_keys() -> Vec<(PathBuf, String)> {
     sources
 }
 
+/// Every string literal of a text that looks like a key: lower-case words joined by dots.
+fn literals(text: &str) -> impl Iterator<Item = &str> {
+    text.split('"').filter(|piece| {
+        piece.contains('.')
+            && piece.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._{}-".contains(c))
+    })
+}
+
 /// Keys that are asked for directly, by `t("…")` or `tv("…"`.
 fn asked(text: &str) -> impl Iterator<Item = &str> {
     ["t(", "tv("].into_iter().flat_map(move |call| {
@@ -90,4 +98,22 @@ fn every_text_is_in_both_languages_with_the_same_places_for_values() {
         assert_eq!(places(&texts["id"]), places(&texts["en"]), "{key}");
         assert!(texts.values().all(|text| !text.trim().is_empty()), "{key}");
     }
+}
+
+#[test]
+fn no_text_lies_unused() {
+    let sources = users_of_keys();
+    let used: BTreeSet<&str> = sources.iter().flat_map(|(_, text)| literals(text)).collect();
+    // `format!("role.{}")` uses every key that begins so.
+    let beginnings: BTreeSet<&str> = used
+        .iter()
+        .filter_map(|piece| piece.split_once('{'))
+        .map(|(start, _)| start)
+        .filter(|s| !s.is_empty())
+        .collect();
+    let unused: Vec<String> = catalogue()
+        .into_keys()
+        .filter(|key| !used.contains(key.as_str()) && !beginnings.iter().any(|start| key.starts_with(start)))
+        .collect();
+    assert!(unused.is_empty(), "{unused:#?}");
 }

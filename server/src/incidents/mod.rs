@@ -6,7 +6,7 @@
 mod agents;
 mod handling;
 pub mod http;
-mod pages;
+pub(crate) mod pages;
 pub mod plan;
 mod priority;
 mod signal;

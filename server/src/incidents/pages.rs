@@ -35,7 +35,7 @@ pub(super) fn routes() -> Routes {
 }
 
 /// The text of the viewer's language.
-fn chosen<'a>(page: &Page, id: &'a str, en: &'a str) -> &'a str {
+pub(crate) fn chosen<'a>(page: &Page, id: &'a str, en: &'a str) -> &'a str {
     match page.language() {
         Language::Indonesian => id,
         Language::English => en,
@@ -43,12 +43,17 @@ fn chosen<'a>(page: &Page, id: &'a str, en: &'a str) -> &'a str {
 }
 
 /// Class of the badge of a priority.
-fn priority_class(priority: Priority) -> &'static str {
+pub(crate) fn priority_class(priority: Priority) -> &'static str {
     match priority {
         Priority::High => "crit",
         Priority::Medium => "warn",
         Priority::Low => "info",
     }
+}
+
+/// Name of a priority for people.
+pub(crate) fn priority_name(page: &Page, priority: Priority) -> String {
+    page.t(&format!("incidents.priority_{}", priority.code()))
 }
 
 /// Class of the badge of a state.

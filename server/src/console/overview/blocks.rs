@@ -2,11 +2,15 @@
 
 use crate::app::App;
 use crate::capacity::views as capacity_views;
-use crate::capacity::{Crossing, State as CapacityState, newest};
+use crate::capacity::{Crossing, newest};
 use crate::console::Page;
 use crate::console::servers::{Fleet, HostState};
 use crate::continuity::glance;
 use crate::http::ApiError;
+use crate::incidents::Priority;
+use crate::incidents::pages as incident_views;
+use crate::records::RecordsError;
+use crate::records::incidents::{self, Filter, Incident, StateFilter};
 use crate::time::Millis;
 
 /// Rows of a block; the page behind it has all.
@@ -31,12 +35,12 @@ pub(super) struct Block {
 }
 
 /// A row of a block.
-pub(super) struct BlockRow {
-    pub(super) class: &'static str,
-    pub(super) state: String,
-    pub(super) href: String,
-    pub(super) title: String,
-    pub(super) note: String,
+pub(in crate::console) struct BlockRow {
+    pub(in crate::console) class: &'static str,
+    pub(in crate::console) state: String,
+    pub(in crate::console) href: String,
+    pub(in crate::console) title: String,
+    pub(in crate::console) note: String,
 }
 
 /// How many servers are heard.
@@ -59,6 +63,7 @@ pub(super) fn servers(page: &Page, fleet: &Fleet) -> Card {
 /// The limits that will be met first.
 pub(super) async fn capacity(app: &App, page: &Page, now: Millis) -> Result<(Card, Block), ApiError> {
     let (latest, _) = newest(app).await?;
+    let forecast = latest.iter().any(|latest| latest.evaluation.outcome.is_ok());
     let near: Vec<_> = latest
         .iter()
         .map(|latest| &latest.evaluation)
@@ -91,18 +96,18 @@ pub(super) async fn capacity(app: &App, page: &Page, now: Millis) -> Result<(Car
         title: page.t("overview.limits"),
         href: "/kapasitas",
         rows,
-        empty: page.t(if latest.is_empty() { "overview.no_forecast" } else { "overview.no_limit" }),
+        empty: page.t(if forecast { "overview.no_limit" } else { "overview.no_forecast" }),
     };
     let first = near.first();
     let card = Card {
         href: "/kapasitas",
-        class: first.map_or(if latest.is_empty() { "unknown" } else { "ok" }, |(evaluation, _)| {
-            if evaluation.state == CapacityState::Unknown { "unknown" } else { evaluation.state.badge() }
-        }),
+        class: first
+            .map_or(if forecast { "ok" } else { "unknown" }, |(evaluation, _)| evaluation.state.badge()),
         label: page.t("overview.nearest_limit"),
         figure: match first {
             Some((_, Some(likely))) => page.duration((likely - now).max(0)),
             Some((_, None)) => page.t("overview.limit_passed"),
+            None if forecast => page.t("overview.beyond_a_year"),
             None => "–".to_owned(),
         },
         note: first.map_or_else(
@@ -163,4 +168,51 @@ pub(super) async fn continuity(app: &App, page: &Page, now: Millis) -> Result<(C
         empty: page.t("overview.no_drill"),
     };
     Ok((card, block))
+}
+
+/// Open incidents: how many of each priority, and the first ones of the queue.
+pub(super) async fn incidents(app: &App, page: &Page, now: Millis) -> Result<(Card, Block), ApiError> {
+    let read = |db: &crate::records::rusqlite::Transaction<'_>| {
+        let filter = Filter { state: Some(StateFilter::Open), ..Filter::default() };
+        Ok::<_, RecordsError>((incidents::count_open(db)?, incidents::queue(db, &filter, MAX_ROWS, 0)?))
+    };
+    let (counts, queue) = app.records.run(read).await?;
+    let of = |priority: Priority| {
+        counts.iter().filter(|(found, _)| *found == priority).map(|(_, count)| count).sum::<u64>()
+    };
+    let by_priority: Vec<String> = [Priority::High, Priority::Medium, Priority::Low]
+        .into_iter()
+        .filter(|priority| of(*priority) > 0)
+        .map(|priority| format!("{} {}", of(priority), incident_views::priority_name(page, priority)))
+        .collect();
+    let worst =
+        [Priority::High, Priority::Medium, Priority::Low].into_iter().find(|priority| of(*priority) > 0);
+    let card = Card {
+        href: "/insiden?status=open",
+        class: worst.map_or("ok", incident_views::priority_class),
+        label: page.t("overview.open_incidents"),
+        figure: counts.iter().map(|(_, count)| count).sum::<u64>().to_string(),
+        note: if by_priority.is_empty() { page.t("overview.no_incident") } else { by_priority.join(", ") },
+    };
+    let rows = queue.iter().map(|incident| incident_row(page, incident, now)).collect();
+    let block = Block {
+        title: page.t("overview.open_incidents"),
+        href: "/insiden?status=open",
+        rows,
+        empty: page.t("overview.no_incident"),
+    };
+    Ok((card, block))
+}
+
+/// An incident as a row of a block.
+pub(in crate::console) fn incident_row(page: &Page, incident: &Incident, now: Millis) -> BlockRow {
+    let place = if incident.cause.instance.is_empty() { "" } else { &incident.cause.instance };
+    let age = page.duration(now - incident.started_at_ms);
+    BlockRow {
+        class: incident_views::priority_class(incident.priority),
+        state: incident_views::priority_name(page, incident.priority),
+        href: format!("/insiden/{}", incident.number),
+        title: incident_views::chosen(page, &incident.title_id, &incident.title_en).to_owned(),
+        note: if place.is_empty() { age } else { format!("{place}, {age}") },
+    }
 }

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::Html;
 
 use blocks::{Block, Card};
+pub(super) use blocks::{BlockRow, incident_row};
 
 use super::page::{Page, PageError, Section, View, render};
 use super::servers::{Fleet, HostState, fleet_charts};
@@ -46,7 +47,11 @@ async fn overview<'a>(app: &App, page: &'a Page, now: Millis) -> Result<Overview
     });
     let mut cards = vec![blocks::servers(page, &fleet)];
     let mut blocks = Vec::new();
-    let pairs = [blocks::capacity(app, page, now).await?, blocks::continuity(app, page, now).await?];
+    let pairs = [
+        blocks::incidents(app, page, now).await?,
+        blocks::capacity(app, page, now).await?,
+        blocks::continuity(app, page, now).await?,
+    ];
     for (card, block) in pairs {
         cards.push(card);
         blocks.push(block);

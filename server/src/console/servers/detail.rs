@@ -10,12 +10,14 @@ use super::figures::{quoted, single};
 use super::{HostState, Limits, fleet_figures, host_state};
 use crate::access::Right;
 use crate::app::App;
+use crate::console::overview::{BlockRow, incident_row};
 use crate::console::page::{Page, PageError, Section, View, render};
 use crate::fleet::http::host_is_silent;
 use crate::http::{ApiError, Caller};
 use crate::metrics::QueryError;
-use crate::records::audit;
 use crate::records::hosts::{self, Host};
+use crate::records::incidents::{self, Filter, StateFilter};
+use crate::records::{RecordsError, assets, audit};
 use crate::time::{Millis, SECOND_MS, now_ms};
 
 #[derive(Debug, Deserialize)]
@@ -51,6 +53,9 @@ struct DetailTemplate<'a> {
     tabs: Vec<Tab>,
     charts: Vec<String>,
     failure: Option<String>,
+    incidents: Vec<BlockRow>,
+    /// Code of its asset.
+    asset: Option<String>,
     may_retire: bool,
 }
 
@@ -73,6 +78,7 @@ pub(super) async fn show(
         Ok((figures, charts, agent)) => (figures, charts, agent, None),
         Err(error) => (None, Vec::new(), AgentCost::default(), Some(error.to_string())),
     };
+    let (incidents, asset) = related(&app, &page, &host, now).await.map_err(|e| failed(e.into()))?;
     let template = DetailTemplate {
         page: &page,
         state: host_state(host_is_silent(&app, &host, now), &figures.unwrap_or_default(), limits),
@@ -81,9 +87,36 @@ pub(super) async fn show(
         tabs: tabs(&page, stretch),
         charts,
         failure,
+        incidents,
+        asset,
         may_retire: page.may(Right::ManageFleet),
     };
     render(&template).map_err(failed)
+}
+
+/// Open incidents shown beside the charts.
+const MAX_INCIDENTS: u32 = 10;
+
+/// Open incidents of the server, and the code of its asset.
+async fn related(
+    app: &App,
+    page: &Page,
+    host: &Host,
+    now: Millis,
+) -> Result<(Vec<BlockRow>, Option<String>), RecordsError> {
+    let (id, instance) = (host.id.clone(), host.instance.clone());
+    let (open, asset) = app
+        .records
+        .run(move |db| {
+            let filter =
+                Filter { state: Some(StateFilter::Open), instance: Some(instance), ..Filter::default() };
+            Ok::<_, RecordsError>((
+                incidents::queue(db, &filter, MAX_INCIDENTS, 0)?,
+                assets::by_host(db, &id)?,
+            ))
+        })
+        .await?;
+    Ok((open.iter().map(|one| incident_row(page, one, now)).collect(), asset.map(|asset| asset.code)))
 }
 
 fn facts(

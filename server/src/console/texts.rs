@@ -59,11 +59,11 @@ fn literals(text: &str) -> impl Iterator<Item = &str> {
 
 /// Keys that are asked for directly, by `t("…")`, `tv("…"` or `t!("…"`.
 fn asked(text: &str) -> impl Iterator<Item = &str> {
-    ["t(", "tv(", "t!("].into_iter().flat_map(move |call| {
+    ["t(", "tv(", "i18n::t!("].into_iter().flat_map(move |call| {
         text.match_indices(call).filter_map(move |(at, _)| {
             let before = text[..at].chars().next_back().unwrap_or(' ');
             let rest = text[at + call.len()..].trim_start().strip_prefix('"')?;
-            (before == '.' || call == "t!(").then(|| rest.split('"').next().unwrap_or(""))
+            (before == '.' || call == "i18n::t!(").then(|| rest.split('"').next().unwrap_or(""))
         })
     })
 }

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::capacity::views as capacity_views;
-use crate::capacity::{Crossing, newest};
+use crate::capacity::{Crossing, State as CapacityState, newest};
 use crate::console::Page;
 use crate::console::servers::{Fleet, HostState};
 use crate::continuity::glance;
@@ -67,9 +67,11 @@ pub(super) async fn capacity(app: &App, page: &Page, now: Millis) -> Result<(Car
     let near: Vec<_> = latest
         .iter()
         .map(|latest| &latest.evaluation)
-        .filter_map(|evaluation| match evaluation.outcome.as_ref().ok()?.crossing {
-            Crossing::Past => Some((evaluation, None)),
-            Crossing::Within { likely_ms: Some(likely), .. } => Some((evaluation, Some(likely))),
+        .filter_map(|evaluation| match evaluation.outcome.as_ref().map(|made| made.crossing) {
+            Ok(Crossing::Within { likely_ms: Some(likely), .. }) => Some((evaluation, Some(likely))),
+            Ok(Crossing::Past) => Some((evaluation, None)),
+            // Past its limit before there is enough history for a forecast.
+            Err(_) if evaluation.state == CapacityState::Critical => Some((evaluation, None)),
             _ => None,
         })
         .take(MAX_ROWS as usize)

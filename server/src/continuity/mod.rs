@@ -27,8 +27,8 @@ mod signals;
 mod tick;
 mod timeline;
 
-pub(crate) use glance::glance;
 pub use bodies::{DrillBody, DrillDetail, JournalBody, ProblemBody, Started};
+pub(crate) use glance::glance;
 pub use running::RunningDrill;
 pub(crate) use tick::start_tasks;
 

@@ -46,7 +46,7 @@ fn history(instance: &str, now: i64) -> Vec<TimeSeries> {
         of("node_filesystem_size_bytes", &disk, &|_| 100e9),
         of("node_filesystem_avail_bytes", &disk, &|days| 40e9 - days * 2e9),
         of("node_memory_MemTotal_bytes", &[], &|_| 16e9),
-        of("node_memory_MemAvailable_bytes", &[], &|days| 8e9 + (days * 6.28).sin() * 1e9),
+        of("node_memory_MemAvailable_bytes", &[], &|days| 8e9 + (days * std::f64::consts::TAU).sin() * 1e9),
         of("node_cpu_seconds_total", &[("cpu", "0"), ("mode", "idle")], &|days| days * 60_000.0),
         of("node_cpu_seconds_total", &[("cpu", "0"), ("mode", "user")], &|days| days * 26_400.0),
     ]

@@ -45,7 +45,7 @@ impl Drop for Scratch {
 
 /// All incidents, open and resolved, of one component or of all.
 async fn incidents(server: &Server, component: Option<&str>) -> Vec<Value> {
-    let all = server.api.get("/api/v1/incidents?state=all&limit=1000").await.unwrap();
+    let all = server.api.get("/api/v1/incidents?limit=1000").await.unwrap();
     let all = all.as_array().cloned().unwrap_or_else(|| all["incidents"].as_array().cloned().unwrap());
     all.into_iter().filter(|one| component.is_none_or(|component| one["component"] == component)).collect()
 }

@@ -1,5 +1,11 @@
 //! End-to-end tests: real servers, real agents, real filesystems, a real browser.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on has failed; helpers of tests are not seen as tests by the lint"
+)]
+
 mod bad_input;
 mod console;
 mod dashboards;

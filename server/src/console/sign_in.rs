@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 use super::page::{LANGUAGE_COOKIE, Page, PageError, Section, View, render};
 use crate::access::{SESSION_COOKIE, hash_secret, new_secret, verify_password};
@@ -93,21 +94,40 @@ async fn sign_in(
 }
 
 /// The secret of a new session, or the key of the reason against it.
+///
+/// The password is verified outside of the records' transaction: it takes its time, and others must not wait for it.
 async fn check(app: &App, credentials: Credentials) -> Result<Result<String, &'static str>, ApiError> {
     let max_failed = app.config.current().access.max_failed_logins;
+    let username = credentials.username.chars().take(MAX_USERNAME_CHARS).collect::<String>();
+    let name = username.clone();
+    let found = app
+        .records
+        .run(move |db| {
+            if users::failed_logins_since(db, &name, now_ms() - FAILED_LOGINS_WINDOW_MS)? >= max_failed {
+                return Ok(Err("sign_in.too_many"));
+            }
+            Ok::<_, RecordsError>(Ok(users::by_username(db, &name)?))
+        })
+        .await?;
+    let found = match found {
+        Ok(found) => found,
+        Err(key) => return Ok(Err(key)),
+    };
+    let permit = VERIFICATIONS.acquire().await;
+    let (user, fits) = tokio::task::spawn_blocking(move || {
+        // A name that does not exist must not answer faster than one that does.
+        let hash = found.as_ref().map_or(DUMMY_HASH, |(_, hash)| hash);
+        let fits = verify_password(&credentials.password, hash);
+        (found.map(|(user, _)| user), fits)
+    })
+    .await
+    .map_err(|_| ApiError::internal("verifying a password was interrupted"))?;
+    drop(permit);
     app.records
         .run(move |db| {
             let now = now_ms();
-            let username = credentials.username.chars().take(64).collect::<String>();
-            if users::failed_logins_since(db, &username, now - FAILED_LOGINS_WINDOW_MS)? >= max_failed {
-                return Ok(Err("sign_in.too_many"));
-            }
-            let found = users::by_username(db, &username)?;
-            // A name that does not exist must not answer faster than one that does.
-            let hash = found.as_ref().map_or(DUMMY_HASH, |(_, hash)| hash);
-            let fits = verify_password(&credentials.password, hash);
-            match found {
-                Some((user, _)) if fits && user.disabled_at_ms.is_none() => {
+            match user {
+                Some(user) if fits && user.disabled_at_ms.is_none() => {
                     let secret = new_secret("session");
                     users::open_session(db, &hash_secret(&secret), &user.id, now)?;
                     audit::add(db, now, &format!("user:{username}"), "session.open", &username, "")?;
@@ -123,6 +143,12 @@ async fn check(app: &App, credentials: Credentials) -> Result<Result<String, &'s
         .await
         .map_err(ApiError::from)
 }
+
+/// Longest user name that is looked up.
+const MAX_USERNAME_CHARS: usize = 64;
+
+/// Passwords that are verified at once; each takes some 20 MB and a processor for a moment, and anybody may ask.
+static VERIFICATIONS: Semaphore = Semaphore::const_new(2);
 
 /// The hash of a password that nobody has.
 const DUMMY_HASH: &str =

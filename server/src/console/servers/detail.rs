@@ -116,7 +116,12 @@ async fn related(
             ))
         })
         .await?;
-    Ok((open.iter().map(|one| incident_row(page, one, now)).collect(), asset.map(|asset| asset.code)))
+    let rows = open.iter().map(|incident| {
+        // The page is about one server: its name says nothing new in a row.
+        let note = page.duration(now - incident.started_at_ms);
+        BlockRow { note, ..incident_row(page, incident, now) }
+    });
+    Ok((rows.collect(), asset.map(|asset| asset.code)))
 }
 
 fn facts(

@@ -24,6 +24,14 @@ bin=$(cd "$bin" && pwd)
 # A file that stands already is the user's.
 keep() { [ -e "$1" ] || cat >"$1"; }
 
+# A visitor of the simulated office does not wait three hours for a forecast to be confirmed three times.
+demo_toml=""
+[ "$demo" = 1 ] && demo_toml='[capacity]
+signal_evaluations = 1
+[console]
+organisation = "LPSE Contoh"
+simulation = true'
+
 keep "$data/server.toml" <<TOML
 # Made by the first start; every key with its default: deploy/server.toml
 [http]
@@ -32,8 +40,7 @@ listen = "$listen"
 data_dir = "$data/server"
 [continuity]
 plans_dir = "$data/plans"
-[console]
-simulation = $([ "$demo" = 1 ] && echo true || echo false)
+$demo_toml
 TOML
 
 keep "$data/agent.toml" <<TOML

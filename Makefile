@@ -15,6 +15,7 @@ demo: build
 
 # Everything that must be true before a change lands
 test: lint test-tools
+	cargo build --locked --workspace --bins
 	cargo test --locked --workspace
 
 lint:

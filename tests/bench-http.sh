@@ -20,6 +20,7 @@ for _ in $(seq 100); do
     (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break
     sleep 0.1
 done
-token=$(sed -n 's/.*"api_token": *"\([^"]*\)".*/\1/p' "$folder/data/first-run.json")
-"$bin/siaga-sim" load --server "http://127.0.0.1:$port" --token "$token" --hosts 200 --series 100 --interval 1 --duration 20
+SIAGA_TOKEN=$(sed -n 's/.*"api_token": *"\([^"]*\)".*/\1/p' "$folder/data/first-run.json")
+export SIAGA_TOKEN
+"$bin/siaga-sim" load --server "http://127.0.0.1:$port" --as-agents --hosts 20 --series 500 --interval 0.1 --duration 20
 echo "server: resident memory $(awk '/VmHWM/ {print $2 " kB at most"}' "/proc/$server/status"), processor time $(awk '{print ($14 + $15) / 100 " s"}' "/proc/$server/stat")"

@@ -121,10 +121,17 @@ pub(super) fn queries(kind: ResourceKind, instance: &str) -> Queries {
         }
         ResourceKind::Cpu => {
             let idle = format!("node_cpu_seconds_total{{mode=\"idle\",{host}}}");
+            let all = format!("node_cpu_seconds_total{{{host}}}");
+            // A share of all modes, so that a window that is half empty (a host that went away) distorts nothing.
+            let busy = |window: &str| {
+                format!(
+                    "100 * (1 - sum by (instance) (rate({idle}[{window}])) / sum by (instance) (rate({all}[{window}])))"
+                )
+            };
             Queries {
                 listing: format!("count by (instance) (last_over_time({idle}[{LISTED_FOR}]))"),
-                now: format!("100 * (1 - avg by (instance) (rate({idle}[5m])))"),
-                history: format!("100 * (1 - avg by (instance) (rate({idle}[1h])))"),
+                now: busy("5m"),
+                history: busy("1h"),
             }
         }
     }

@@ -242,7 +242,7 @@ const FLEET_LINES: usize = 6;
 /// # Errors
 /// What the evaluator says.
 pub(crate) async fn fleet_charts(app: &App, page: &Page, now: Millis) -> Result<Vec<String>, QueryError> {
-    let cpu = r#"100 * (1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[5m])))"#;
+    let cpu = r#"100 * (1 - sum by (instance) (rate(node_cpu_seconds_total{mode="idle"}[5m])) / sum by (instance) (rate(node_cpu_seconds_total[5m])))"#;
     let memory =
         "max by (instance) (100 * (1 - node_memory_MemAvailable_bytes / (node_memory_MemTotal_bytes > 0)))";
     let (cpu, memory) = tokio::try_join!(

@@ -31,7 +31,7 @@ pub(crate) async fn fleet_figures(
     now: Millis,
 ) -> Result<BTreeMap<String, HostFigures>, QueryError> {
     // Long enough for agents that collect every five minutes, the slowest that is allowed.
-    let cpu = r#"100 * (1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[11m])))"#;
+    let cpu = r#"100 * (1 - sum by (instance) (rate(node_cpu_seconds_total{mode="idle"}[11m])) / sum by (instance) (rate(node_cpu_seconds_total[11m])))"#;
     let memory =
         "max by (instance) (100 * (1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes))";
     let filesystems = format!(

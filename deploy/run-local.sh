@@ -100,11 +100,16 @@ fi
 "$bin/siaga-agent" run --config "$data/agent.toml" 2>>"$data/log/agent.log" &
 pids+=($!)
 
+first_start=$([ -e "$data/first-run.json" ] || echo 1)
 cp -f "$data/server/first-run.json" "$data/first-run.json"
 field() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p" "$data/first-run.json"; }
 echo "siaga: console   http://$listen"
-echo "siaga: user      $(field user)"
-echo "siaga: password  $(field password)   (first password; later ones are not kept)"
+if [ -n "$first_start" ]; then
+    echo "siaga: user      $(field user)"
+    echo "siaga: password  $(field password)"
+else
+    echo "siaga: user and password as before (the first ones: $data/first-run.json)"
+fi
 echo "siaga: logs in   $data/log       Ctrl-C ends everything"
 
 if [ "$demo" = 1 ]; then

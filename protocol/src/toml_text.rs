@@ -27,6 +27,22 @@ pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
+/// Line and column of the value at a dotted path such as `http.listen`, for errors that are found after parsing.
+#[must_use]
+pub fn place_of(text: &str, path: &str) -> Option<(usize, usize)> {
+    let document = toml::de::DeTable::parse(text).ok()?;
+    let mut table = document.get_ref();
+    let mut keys = path.split('.').peekable();
+    while let Some(key) = keys.next() {
+        let value = table.get(key)?;
+        if keys.peek().is_none() {
+            return Some(line_and_column(text, value.span().start));
+        }
+        table = value.get_ref().as_table()?;
+    }
+    None
+}
+
 /// Parses `text`; `file` is only used in errors.
 ///
 /// # Errors
@@ -61,6 +77,14 @@ mod tests {
     struct Inner {
         #[expect(dead_code, reason = "only its parsing is tested")]
         port: u16,
+    }
+
+    #[test]
+    fn a_value_is_found_by_its_path() {
+        let text = "a = 1\n[http]\nport = 7\n";
+        assert_eq!(place_of(text, "http.port"), Some((3, 8)));
+        assert_eq!(place_of(text, "http.host"), None);
+        assert_eq!(place_of(text, "a.b"), None);
     }
 
     #[test]

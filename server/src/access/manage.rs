@@ -140,7 +140,7 @@ pub(crate) async fn add_user(app: &App, actor: String, new: NewUser) -> Result<U
 }
 
 /// Fails if nobody is left who can manage users: then nobody could be let in again but from the command line.
-fn check_manager_left(db: &Connection) -> Result<(), ManageError> {
+pub(crate) fn check_manager_left(db: &Connection) -> Result<(), ManageError> {
     let left = users::list(db)?
         .iter()
         .any(|user| user.disabled_at_ms.is_none() && super::may(&user.roles, super::Right::ManageAccess));

@@ -30,7 +30,7 @@ struct Cli {
 #[derive(Debug, clap::Args)]
 struct ConfigFile {
     /// Configuration file (TOML); without it the embedded defaults hold, on loopback only.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 }
 
@@ -39,11 +39,16 @@ impl ConfigFile {
         Ok(self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?)
     }
 
-    /// The records, for subcommands that work beside a running server or without one.
+    /// The records of a server that was started before, for subcommands that work beside it or without it. A folder
+    /// without records is refused: a user or a token in records that no server reads would help nobody.
     fn records(&self) -> anyhow::Result<Records> {
         let data_dir = self.load()?.storage.data_dir;
-        std::fs::create_dir_all(&data_dir)
-            .with_context(|| format!("cannot create {}", data_dir.display()))?;
+        if !Records::exist(&data_dir) {
+            anyhow::bail!(
+                "{} holds no records of a server: name its configuration with --config FILE, or start it once",
+                data_dir.display()
+            );
+        }
         Ok(Records::open(&data_dir)?)
     }
 }

@@ -1,13 +1,12 @@
 //! `siaga-server user`: users from the command line, for the first steps and for lost passwords.
 
-use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
 use super::ConfigFile;
-use crate::access::manage;
+use crate::access::manage::{self, ManageError};
 use crate::access::{Role, hash_password, new_id, new_password};
+use crate::records::audit;
 use crate::records::users::{self, User};
-use crate::records::{RecordsError, audit};
 use crate::time::now_ms;
 
 #[derive(Debug, Args)]
@@ -38,8 +37,13 @@ enum UserCommand {
         /// Name to sign in with.
         username: String,
     },
-    /// Let a user sign in no more.
+    /// Let a user sign in no more; the last one who may manage users cannot be disabled.
     Disable {
+        /// Name to sign in with.
+        username: String,
+    },
+    /// Let a disabled user sign in again.
+    Enable {
         /// Name to sign in with.
         username: String,
     },
@@ -65,13 +69,14 @@ pub(super) fn run(args: UserArgs) -> anyhow::Result<()> {
                 roles,
                 disabled_at_ms: None,
             };
-            records
-                .transaction(|db| {
-                    users::insert(db, &user, &hash, now)?;
-                    let roles = manage::role_codes(&user.roles);
-                    audit::add(db, now, "siaga:cli", "user.create", &user.username, &roles)
-                })
-                .with_context(|| format!("cannot add user {}", user.username))?;
+            records.transaction(|db| {
+                if users::by_username(db, &user.username)?.is_some() {
+                    return Err(ManageError::Exists(user.username.clone()));
+                }
+                users::insert(db, &user, &hash, now)?;
+                let roles = manage::role_codes(&user.roles);
+                Ok(audit::add(db, now, "siaga:cli", "user.create", &user.username, &roles)?)
+            })?;
             println!("{password}");
         }
         UserCommand::List => {
@@ -84,33 +89,62 @@ pub(super) fn run(args: UserArgs) -> anyhow::Result<()> {
             let password = new_password();
             let hash = hash_password(&password)?;
             change(&records, &username, "user.password", |db, user| {
-                users::set_password(db, &user.id, &hash)
+                if user.disabled_at_ms.is_some() {
+                    tracing::warn!("user {username} is disabled; `user enable` lets the user sign in again");
+                }
+                Ok(users::set_password(db, &user.id, &hash)?)
             })?;
             println!("{password}");
         }
         UserCommand::Disable { username } => {
             change(&records, &username, "user.disable", |db, user| {
-                users::set_disabled(db, &user.id, Some(now))
+                users::set_disabled(db, &user.id, Some(now))?;
+                manage::check_manager_left(db)
+            })?;
+        }
+        UserCommand::Enable { username } => {
+            change(&records, &username, "user.enable", |db, user| {
+                Ok(users::set_disabled(db, &user.id, None)?)
             })?;
         }
     }
     Ok(())
 }
 
+/// Changes a user and notes it, or changes nothing.
 fn change(
     records: &crate::records::Records,
     username: &str,
     action: &str,
-    work: impl FnOnce(&crate::records::rusqlite::Connection, &User) -> Result<(), RecordsError>,
-) -> anyhow::Result<()> {
-    let found = records.transaction(|db| {
-        let Some((user, _)) = users::by_username(db, username)? else { return Ok(false) };
+    work: impl FnOnce(&crate::records::rusqlite::Connection, &User) -> Result<(), ManageError>,
+) -> Result<(), ManageError> {
+    records.transaction(|db| {
+        let found = users::by_username(db, username)?;
+        let (user, _) = found.ok_or_else(|| ManageError::UnknownUser(username.to_owned()))?;
         work(db, &user)?;
-        audit::add(db, now_ms(), "siaga:cli", action, username, "")?;
-        Ok::<_, RecordsError>(true)
-    })?;
-    if !found {
-        bail!("user {username} does not exist");
+        Ok(audit::add(db, now_ms(), "siaga:cli", action, username, "")?)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::Records;
+
+    #[test]
+    fn the_last_who_may_manage_users_stays_and_another_may_go_and_come() {
+        let records = Records::in_memory().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        crate::access::ensure_first_user(&records, folder.path(), "http://x", 1).unwrap();
+        let disable = |name: &str| {
+            change(&records, name, "user.disable", |db, user| {
+                users::set_disabled(db, &user.id, Some(2))?;
+                manage::check_manager_left(db)
+            })
+        };
+        assert!(matches!(disable("admin"), Err(ManageError::NoManagerLeft)));
+        assert!(matches!(disable("nobody"), Err(ManageError::UnknownUser(_))));
+        let (admin, _) = records.transaction(|db| users::by_username(db, "admin")).unwrap().unwrap();
+        assert_eq!(admin.disabled_at_ms, None, "a refused change leaves nothing behind");
     }
-    Ok(())
 }

@@ -356,14 +356,6 @@ pub enum ConfigError {
     /// The text is wrong.
     #[error(transparent)]
     Text(#[from] TomlTextError),
-    /// The values do not go together.
-    #[error("{file}: {reason}", file = file.display())]
-    Inconsistent {
-        /// The file.
-        file: PathBuf,
-        /// What does not go together, with the fields.
-        reason: String,
-    },
 }
 
 impl Config {
@@ -374,8 +366,16 @@ impl Config {
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(file)
             .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
-        let config: Self = toml_text::parse(&file.display().to_string(), &text)?;
-        config.check().map_err(|reason| ConfigError::Inconsistent { file: file.to_owned(), reason })?;
+        Ok(Self::read(&file.display().to_string(), &text)?)
+    }
+
+    /// Reads and checks a text; `file` is only used in errors.
+    fn read(file: &str, text: &str) -> Result<Self, TomlTextError> {
+        let config: Self = toml_text::parse(file, text)?;
+        config.check().map_err(|(field, reason)| {
+            let (line, column) = toml_text::place_of(text, field).unwrap_or((1, 1));
+            TomlTextError { file: file.to_owned(), line, column, field: field.to_owned(), reason }
+        })?;
         Ok(config)
     }
 
@@ -383,16 +383,22 @@ impl Config {
     ///
     /// # Errors
     /// The fields that do not go together, and why.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
         let http = &self.http;
-        if http.tls_certificate.is_some() != http.tls_key.is_some() {
-            return Err("http.tls_certificate and http.tls_key: set both or none".to_owned());
+        let pair = "set both http.tls_certificate and http.tls_key, or none".to_owned();
+        match (&http.tls_certificate, &http.tls_key) {
+            (Some(_), None) => return Err(("http.tls_certificate", pair)),
+            (None, Some(_)) => return Err(("http.tls_key", pair)),
+            _ => {}
         }
         if !http.listen.ip().is_loopback() && http.tls_certificate.is_none() {
-            return Err(format!(
-                "http.listen: {} is not a loopback address, so http.tls_certificate and http.tls_key are needed: \
-                 passwords and tokens would cross the network in the clear",
-                http.listen
+            return Err((
+                "http.listen",
+                format!(
+                    "{} is not a loopback address, so http.tls_certificate and http.tls_key are needed: \
+                     passwords and tokens would cross the network in the clear",
+                    http.listen
+                ),
             ));
         }
         Ok(())
@@ -404,8 +410,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Config, String> {
-        let config: Config = toml_text::parse("server.toml", text).map_err(|e| e.to_string())?;
-        config.check().map(|()| config)
+        Config::read("server.toml", text).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -422,8 +427,11 @@ mod tests {
             ("[capacity]\ncpu_threshold = 140\n", "server.toml:2:17: capacity.cpu_threshold: "),
             ("[console]\nlanguage = \"fr\"\n", "server.toml:2:12: console.language: "),
             ("[console]\ntime_zone = \"Asia/Nowhere\"\n", "server.toml:2:13: console.time_zone: "),
-            ("[http]\nlisten = \"0.0.0.0:8480\"\n", "http.listen: 0.0.0.0:8480 is not a loopback address"),
-            ("[http]\ntls_key = \"k\"\n", "http.tls_certificate and http.tls_key: set both or none"),
+            (
+                "[http]\nlisten = \"0.0.0.0:8480\"\n",
+                "server.toml:2:10: http.listen: 0.0.0.0:8480 is not a loopback address",
+            ),
+            ("[http]\ntls_key = \"k\"\n", "server.toml:2:11: http.tls_key: set both"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.starts_with(wanted), "{error}");

@@ -6,7 +6,7 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::auth;
+use super::{ApiError, auth};
 use crate::access::Right;
 use crate::app::App;
 
@@ -175,5 +175,6 @@ pub(super) fn all_routes() -> Routes {
 
 /// The whole service.
 pub fn router(app: App) -> Router {
-    super::listen::layers(all_routes().into_router(), &app).with_state(app)
+    let routes = all_routes().into_router().fallback(async || ApiError::not_found("this address"));
+    super::listen::layers(routes, &app).with_state(app)
 }

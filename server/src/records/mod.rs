@@ -72,6 +72,9 @@ pub enum RecordsError {
     Task,
 }
 
+/// File of the records in the data folder.
+const FILE: &str = "records.db";
+
 /// Result of a query on the records.
 pub type Result<T, E = RecordsError> = std::result::Result<T, E>;
 
@@ -87,7 +90,7 @@ impl Records {
     /// # Errors
     /// If it cannot be opened, is from a newer program, or a migration fails.
     pub fn open(data_dir: &Path) -> Result<Self> {
-        let path = data_dir.join("records.db");
+        let path = data_dir.join(FILE);
         let open = || -> rusqlite::Result<Connection> {
             let connection = Connection::open(&path)?;
             connection.busy_timeout(std::time::Duration::from_secs(10))?;
@@ -98,6 +101,12 @@ impl Records {
         };
         let connection = open().map_err(|source| RecordsError::Open { path: path.clone(), source })?;
         Self::start(connection)
+    }
+
+    /// Whether a folder holds records.
+    #[must_use]
+    pub fn exist(data_dir: &Path) -> bool {
+        data_dir.join(FILE).is_file()
     }
 
     /// A database in memory, for tests.

@@ -1,10 +1,9 @@
 //! What is done to users and tokens, for the API and the pages alike: each is one transaction with its line in the
 //! audit trail. The caller has checked the right.
 
+use super::attempt::{Verdict, attempt};
 use super::password::PasswordError;
-use super::{
-    Role, UserPrincipal, hash_password, hash_secret, new_id, new_password, new_secret, verify_password,
-};
+use super::{Role, UserPrincipal, hash_password, hash_secret, new_id, new_password, new_secret};
 use crate::app::App;
 use crate::http::ApiError;
 use crate::records::rusqlite::Connection;
@@ -15,6 +14,9 @@ use crate::time::{DAY_MS, now_ms};
 
 /// API tokens of one user.
 const MAX_TOKENS: usize = 50;
+
+/// Longest life of an API token that has an end, days.
+const MAX_TOKEN_DAYS: u32 = 3_660;
 
 /// Longest name of a user for people, and of a token, characters.
 pub(crate) const MAX_NAME_CHARS: usize = 100;
@@ -36,6 +38,10 @@ pub(crate) enum ManageError {
     NoManagerLeft,
     #[error("a user has {MAX_TOKENS} tokens at most")]
     TooManyTokens,
+    #[error("a token is made on the page /token by who is signed in, not with another token")]
+    NotByToken,
+    #[error("a token is good for 1 to {MAX_TOKEN_DAYS} days, or until it is revoked")]
+    TokenDays,
     #[error("token {0} does not exist")]
     UnknownToken(String),
     #[error("cannot read or write the records")]
@@ -54,7 +60,12 @@ impl ManageError {
             Self::Exists(_) => Some("users.exists"),
             Self::NoManagerLeft => Some("users.no_manager_left"),
             Self::TooManyTokens => Some("tokens.too_many"),
-            Self::UnknownUser(_) | Self::UnknownToken(_) | Self::Records(_) | Self::Interrupted => None,
+            Self::UnknownUser(_)
+            | Self::UnknownToken(_)
+            | Self::NotByToken
+            | Self::TokenDays
+            | Self::Records(_)
+            | Self::Interrupted => None,
         }
     }
 }
@@ -68,6 +79,8 @@ impl From<ManageError> for ApiError {
             ManageError::Password(_) => Self::bad_request(text).at("password"),
             ManageError::Exists(_) => Self::conflict(text).at("username"),
             ManageError::NoManagerLeft | ManageError::TooManyTokens => Self::conflict(text),
+            ManageError::NotByToken => Self::forbidden(text),
+            ManageError::TokenDays => Self::bad_request(text).at("valid_days"),
             ManageError::UnknownUser(_) | ManageError::UnknownToken(_) => {
                 Self::new(axum::http::StatusCode::NOT_FOUND, text)
             }
@@ -205,26 +218,24 @@ pub(crate) async fn reset_password(
     Ok(password)
 }
 
-/// Changes one's own password, which ends all sessions. Gives `false` if the present one is wrong.
+/// Changes one's own password, which ends all sessions. Gives `false` if the present one is wrong, or was tried too
+/// often.
 pub(crate) async fn change_own_password(
     app: &App,
     user: &UserPrincipal,
     present: String,
     new: String,
 ) -> Result<bool, ManageError> {
+    let Verdict::Fits(user) = attempt(app, &user.username, present).await? else { return Ok(false) };
     let hash = hashed(new).await?;
-    let username = user.username.clone();
     app.records
         .run(move |db| {
-            let Some((user, stored)) = users::by_username(db, &username)? else { return Ok(false) };
-            if !verify_password(&present, &stored) {
-                return Ok(false);
-            }
             users::set_password(db, &user.id, &hash)?;
-            audit::add(db, now_ms(), &format!("user:{username}"), "user.password", &username, "own")?;
-            Ok::<_, ManageError>(true)
+            let actor = format!("user:{}", user.username);
+            audit::add(db, now_ms(), &actor, "user.password", &user.username, "own")
         })
-        .await
+        .await?;
+    Ok(true)
 }
 
 /// Makes an API token with the rights of its user; the second of the answer is its secret.
@@ -235,6 +246,13 @@ pub(crate) async fn make_api_token(
     expires_in_days: Option<u32>,
 ) -> Result<(ApiToken, String), ManageError> {
     check_name(&name)?;
+    // A token must not make others: one that leaked would outlive its own end.
+    if !user.by_session {
+        return Err(ManageError::NotByToken);
+    }
+    if expires_in_days.is_some_and(|days| !(1..=MAX_TOKEN_DAYS).contains(&days)) {
+        return Err(ManageError::TokenDays);
+    }
     let secret = new_secret("api");
     let hash = hash_secret(&secret);
     let now = now_ms();

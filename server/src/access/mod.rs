@@ -3,6 +3,7 @@
 //! Invariants: every route names the right it needs (`http::routes`); only hashes of secrets are stored;
 //! what is compared in secret is compared in constant time.
 
+pub(crate) mod attempt;
 mod bootstrap;
 pub mod http;
 pub(crate) mod manage;

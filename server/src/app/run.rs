@@ -1,6 +1,7 @@
 //! The life of the daemon: open, serve, stop.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -42,6 +43,7 @@ pub async fn run(config: Config, config_file: Option<PathBuf>) -> anyhow::Result
     };
     tracing::info!("stopping");
     stop.send_replace(true);
+    end_at_last();
     // Waiting polls look at the stop flag when they wake.
     app.order_news.send_modify(|count| *count += 1);
     let ended = match early {
@@ -101,4 +103,16 @@ fn start_tasks(app: &App) -> JoinSet<()> {
     crate::capacity::start_tasks(&mut set, app);
     crate::continuity::start_tasks(&mut set, app);
     set
+}
+
+/// Longest time that stopping may take; work that cannot be interrupted must not keep the process for ever.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+
+/// Ends the process if stopping takes too long. Nothing is lost: what was acknowledged is durable.
+fn end_at_last() {
+    std::thread::spawn(|| {
+        std::thread::sleep(STOP_LIMIT);
+        tracing::error!(limit_seconds = STOP_LIMIT.as_secs(), "stopping took too long, ending now");
+        std::process::exit(1);
+    });
 }

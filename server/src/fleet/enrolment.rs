@@ -12,6 +12,14 @@ use crate::time::{Millis, millis};
 /// Longest host name or machine identity that is accepted, bytes.
 const MAX_NAME_BYTES: usize = 253;
 
+/// Whether a text can stand in labels, paths and lists as it is: a host name (RFC 1123 and the underscore), a version.
+#[must_use]
+pub fn is_plain_name(text: &str) -> bool {
+    (1..=MAX_NAME_BYTES).contains(&text.len())
+        && text.chars().any(|c| c.is_ascii_alphanumeric())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-+".contains(c))
+}
+
 /// Why a host is not enrolled.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -20,7 +28,9 @@ pub enum EnrolError {
     #[error("the enrolment token is not known, was used before or has expired")]
     BadToken,
     /// A field is not acceptable.
-    #[error("{field} must have 1 to {MAX_NAME_BYTES} bytes, without control characters")]
+    #[error(
+        "{field} must have 1 to {MAX_NAME_BYTES} characters of A-Z, a-z, 0-9, dot, dash, underscore, plus"
+    )]
     BadField {
         /// Which.
         field: &'static str,
@@ -62,8 +72,12 @@ pub fn enrol(
     max_hosts: usize,
     now_ms: Millis,
 ) -> Result<EnrolResponse, EnrolError> {
-    for (field, value) in [("hostname", &request.hostname), ("machine_id", &request.machine_id)] {
-        if !(1..=MAX_NAME_BYTES).contains(&value.len()) || value.chars().any(char::is_control) {
+    for (field, value) in [
+        ("hostname", &request.hostname),
+        ("machine_id", &request.machine_id),
+        ("agent_version", &request.agent_version),
+    ] {
+        if !is_plain_name(value) {
             return Err(EnrolError::BadField { field });
         }
     }

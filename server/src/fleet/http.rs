@@ -9,7 +9,7 @@ use siaga_protocol::agent_api::{ActionOffer, EnrolRequest, EnrolResponse, Hello}
 use siaga_protocol::orders::{OrderBatch, OrderResult, public_key_text};
 use siaga_protocol::paths;
 
-use super::{EnrolError, enrol, is_silent, new_enrol_token, orders};
+use super::{EnrolError, enrol, is_plain_name, is_silent, new_enrol_token, orders};
 use crate::access::Right;
 use crate::app::App;
 use crate::http::{Access, ApiError, Caller, JsonBody, Params, Routes};
@@ -60,6 +60,7 @@ async fn enrol_host(
 
 /// Bounds of what an agent may say of itself.
 const MAX_ACTIONS: usize = 200;
+const MAX_ACTION_TEXT_BYTES: usize = 500;
 const MAX_INTERVAL_SECONDS: u32 = 300;
 
 async fn hello(
@@ -75,6 +76,18 @@ async fn hello(
     }
     if hello.actions.len() > MAX_ACTIONS {
         return Err(ApiError::bad_request(format!("more than {MAX_ACTIONS} actions")).at("actions"));
+    }
+    if !is_plain_name(&hello.agent_version) {
+        return Err(ApiError::bad_request("not a version").at("agent_version"));
+    }
+    let long = |text: &str| text.len() > MAX_ACTION_TEXT_BYTES || text.chars().any(char::is_control);
+    if let Some(action) = hello.actions.iter().find(|action| long(&action.name) || long(&action.description))
+    {
+        let name = action.name.chars().take(40).collect::<String>();
+        return Err(ApiError::bad_request(format!(
+            "name or description of action {name:?} has more than {MAX_ACTION_TEXT_BYTES} bytes or control characters"
+        ))
+        .at("actions"));
     }
     app.presence.note(&host.id, now_ms());
     app.records.run(move |db| hosts::set_hello(db, &host.id, &hello)).await?;

@@ -9,7 +9,7 @@ mod order_key;
 pub mod orders;
 mod presence;
 
-pub use enrolment::{EnrolError, enrol, new_enrol_token};
+pub use enrolment::{EnrolError, enrol, is_plain_name, new_enrol_token};
 pub use order_key::load_or_create as load_order_key;
 pub use presence::{Presence, is_silent, silence_limit_ms};
 

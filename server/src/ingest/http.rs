@@ -92,9 +92,7 @@ async fn write(
     body: Bytes,
 ) -> Result<StatusCode, ApiError> {
     let mut request = decode(&app, &headers, &body)?;
-    for (family, info) in convert::metadata(&mut request) {
-        app.metrics.catalogue.note(family, info);
-    }
+    let metadata = convert::metadata(&mut request);
     let (source, instance) = match &principal {
         Principal::Agent(host) => {
             app.presence.note(&host.id, now_ms());
@@ -105,6 +103,10 @@ async fn write(
     let series = convert::series(request, instance)?;
     if !series.is_empty() {
         app.metrics.append(source, series).await?;
+    }
+    // Only now: a request that was refused changes nothing.
+    for (family, info) in metadata {
+        app.metrics.catalogue.note(family, info);
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Families that are remembered at most; further ones are passed over.
 const MAX_FAMILIES: usize = 20_000;
+/// Longest name of a family, or of a unit, that is kept, bytes.
+const MAX_NAME_BYTES: usize = 256;
 /// Longest help text that is kept, bytes.
 const MAX_HELP_BYTES: usize = 1_024;
 
@@ -28,6 +30,9 @@ pub struct Catalogue {
 impl Catalogue {
     /// Takes over what a sender says.
     pub fn note(&self, family: String, mut info: MetricInfo) {
+        if family.is_empty() || family.len() > MAX_NAME_BYTES || info.unit.len() > MAX_NAME_BYTES {
+            return;
+        }
         if info.help.len() > MAX_HELP_BYTES {
             info.help.truncate(info.help.floor_char_boundary(MAX_HELP_BYTES));
         }

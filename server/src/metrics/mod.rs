@@ -214,16 +214,20 @@ impl Metrics {
         ask: impl Fn(&Tsdb, &[Matcher]) -> Vec<T> + Send + 'static,
         limit: usize,
     ) -> Vec<T> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
         let store = self.store.clone();
-        spawn(move || match selectors.as_slice() {
-            [] => ask(&store, &[]),
-            [one] => ask(&store, one),
-            many => {
-                let mut found: Vec<T> = many.iter().flat_map(|matchers| ask(&store, matchers)).collect();
-                found.sort();
-                found.dedup();
-                found.truncate(limit);
-                found
+        spawn(move || {
+            let _permit = permit;
+            match selectors.as_slice() {
+                [] => ask(&store, &[]),
+                [one] => ask(&store, one),
+                many => {
+                    let mut found: Vec<T> = many.iter().flat_map(|matchers| ask(&store, matchers)).collect();
+                    found.sort();
+                    found.dedup();
+                    found.truncate(limit);
+                    found
+                }
             }
         })
         .await

@@ -76,8 +76,18 @@ async fn query_range(State(app): State<App>, form: Form) -> Result<Response, Pro
     respond(QueryData::success(answer)).await
 }
 
+/// Selectors of one request; each costs a parse and a search.
+const MAX_SELECTORS: usize = 64;
+
 fn selectors(form: &Form) -> Result<Vec<Vec<Matcher>>, PrometheusError> {
-    form.all("match[]").map(|text| parse_selector(text).map_err(PrometheusError::from)).collect()
+    let texts: Vec<&str> = form.all("match[]").take(MAX_SELECTORS + 1).collect();
+    if texts.len() > MAX_SELECTORS {
+        return Err(PrometheusError::bad_parameter(
+            "match[]",
+            format!("more than {MAX_SELECTORS} selectors"),
+        ));
+    }
+    texts.into_iter().map(|text| parse_selector(text).map_err(PrometheusError::from)).collect()
 }
 
 fn range(form: &Form) -> Result<(Millis, Millis), PrometheusError> {

@@ -210,6 +210,15 @@ pub fn note_failed_login(db: &Connection, username: &str, now_ms: Millis) -> Res
     Ok(())
 }
 
+/// Forgets the failed logins of a name: somebody who knows the password has signed in.
+///
+/// # Errors
+/// If the statement fails.
+pub fn forget_failed_logins(db: &Connection, username: &str) -> Result<()> {
+    db.execute("DELETE FROM failed_logins WHERE username = ?1", [username])?;
+    Ok(())
+}
+
 /// Failed logins of a name since a time.
 ///
 /// # Errors

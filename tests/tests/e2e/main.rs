@@ -6,6 +6,7 @@
     reason = "a test that cannot go on has failed; helpers of tests are not seen as tests by the lint"
 )]
 
+mod abuse;
 mod accounts;
 mod bad_input;
 mod console;

@@ -1,0 +1,70 @@
+//! What an attacker tried once and must not be able to do again.
+
+use reqwest::{Method, StatusCode};
+use siaga_protocol::remote_write::{self, MetricMetadata, MetricType, WriteRequest};
+use siaga_tests::harness::{Server, series};
+
+const QUIET: &str = "[rules]\ndefaults = false\n";
+
+#[tokio::test]
+async fn parallel_attempts_at_a_password_do_not_outrun_their_limit() {
+    let server = Server::start(QUIET).await.unwrap();
+    let http = reqwest::Client::new();
+    let attempts: Vec<_> = (0..40)
+        .map(|number| {
+            let form = [("username", "admin".to_owned()), ("password", format!("salah-{number}"))];
+            let request =
+                http.post(format!("{}/masuk", server.api.url)).header("sec-fetch-site", "same-origin");
+            tokio::spawn(request.form(&form).send())
+        })
+        .collect();
+    for attempt in attempts {
+        assert_eq!(attempt.await.unwrap().unwrap().status(), StatusCode::UNAUTHORIZED);
+    }
+    let trail = server.api.get("/api/v1/audit").await.unwrap();
+    let verified =
+        trail.as_array().unwrap().iter().filter(|entry| entry["action"] == "session.refuse").count();
+    assert_eq!(verified, 10, "as many as access.max_failed_logins are verified, not one more");
+}
+
+#[tokio::test]
+async fn a_flood_of_selectors_is_refused_and_the_server_goes_on() {
+    let server = Server::start(QUIET).await.unwrap();
+    let selectors = vec!["match[]=%7B__name__%3D~%22.%2B%22%7D"; 50_000].join("&");
+    let request = server
+        .api
+        .request(Method::POST, "/prometheus/api/v1/labels")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(selectors);
+    assert_eq!(request.send().await.unwrap().status(), StatusCode::BAD_REQUEST);
+    server.api.get("/readyz").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refused_write_leaves_no_metadata_and_a_token_makes_no_token() {
+    let server = Server::start(QUIET).await.unwrap();
+    let metadata = MetricMetadata {
+        r#type: MetricType::Gauge.into(),
+        metric_family_name: "planted".to_owned(),
+        help: "planted".to_owned(),
+        unit: String::new(),
+    };
+    let refused =
+        WriteRequest { timeseries: vec![series(&[("job", "x")], &[(1, 1.0)])], metadata: vec![metadata] };
+    let (status, _) = server.api.write_body(remote_write::encode(&refused).unwrap()).await.unwrap();
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let known = server.api.get("/prometheus/api/v1/metadata").await.unwrap();
+    assert_eq!(known["data"], serde_json::json!({}));
+
+    let more =
+        server.api.request(Method::POST, "/api/v1/tokens").json(&serde_json::json!({"name": "selamanya"}));
+    assert_eq!(more.send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    let enrol = server.api.post("/api/v1/enrol-tokens", &serde_json::json!({})).await.unwrap();
+    for hostname in ["..", " ", "a/b", "\u{202e}web", "<script>"] {
+        let body = serde_json::json!({
+            "token": enrol["token"], "hostname": hostname, "machine_id": "m", "agent_version": "1"
+        });
+        let request = server.api.request(Method::POST, "/api/v1/agents/enrol").json(&body);
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::BAD_REQUEST, "{hostname:?}");
+    }
+}

@@ -22,7 +22,7 @@ const PAGES: [(&str, &str, &str); 7] = [
 struct Browser {
     driver: Child,
     web: WebDriver,
-    _profile: tempfile::TempDir,
+    profile: tempfile::TempDir,
 }
 
 impl Browser {
@@ -55,7 +55,7 @@ impl Browser {
         let web =
             wait_for("the browser", LONG, async || WebDriver::new(&url, capabilities.clone()).await.ok())
                 .await;
-        Self { driver, web, _profile: profile }
+        Self { driver, web, profile }
     }
 
     async fn open(&self, server: &Server, path: &str) {
@@ -74,7 +74,9 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver ends its browser when it ends.
+        // The driver that is ended leaves its browser running; its profile tells it from all others.
+        let mark = format!("user-data-dir={}", self.profile.path().display());
+        let _ = Command::new("pkill").args(["-TERM", "-f", "--", &mark]).status();
         let _ = Command::new("kill").arg("-TERM").arg(self.driver.id().to_string()).status();
         let _ = self.driver.wait();
     }

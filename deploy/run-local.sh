@@ -94,8 +94,9 @@ for _ in $(seq 150); do
 done
 
 if [ ! -e "$data/agent/credentials.json" ]; then
-    token=$("$bin/siaga-server" enrol-token --config "$data/server.toml" 2>>"$data/log/server.log")
-    "$bin/siaga-agent" enrol --config "$data/agent.toml" --server "http://$listen" --token "$token" 2>>"$data/log/agent.log"
+    # Not as an argument, which every user of the machine can read.
+    "$bin/siaga-server" enrol-token --config "$data/server.toml" 2>>"$data/log/server.log" |
+        "$bin/siaga-agent" enrol --config "$data/agent.toml" --server "http://$listen" --token-file - 2>>"$data/log/agent.log"
 fi
 "$bin/siaga-agent" run --config "$data/agent.toml" 2>>"$data/log/agent.log" &
 pids+=($!)

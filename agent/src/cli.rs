@@ -27,8 +27,8 @@ enum Command {
     Run(ConfigFile),
     /// Make this host known to a server, with a one-time token.
     Enrol(Enrol),
-    /// Say whether a configuration file is right.
-    CheckConfig(ConfigFile),
+    /// Say what is wrong with a configuration file.
+    CheckConfig(CheckConfig),
     /// Collect once and print the result in Prometheus text format.
     Once {
         /// Configuration file; without one, the defaults.
@@ -45,13 +45,25 @@ struct ConfigFile {
 }
 
 #[derive(Debug, Args)]
+struct CheckConfig {
+    /// Configuration file; without it, that of `run`.
+    file: Option<PathBuf>,
+    /// The same, as the other subcommands have it.
+    #[arg(long, default_value = "/etc/siaga/agent.toml", conflicts_with = "file")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Args)]
 struct Enrol {
     /// Address of the server, for example https://siaga.example.
     #[arg(long)]
     server: String,
-    /// One-time token. In the environment it is not seen by other users of this host.
-    #[arg(long, env = "SIAGA_ENROL_TOKEN", hide_env_values = true)]
-    token: String,
+    /// One-time token. Give it by the environment or by --token-file: arguments are seen by all users of this host.
+    #[arg(long, env = "SIAGA_ENROL_TOKEN", hide_env_values = true, required_unless_present = "token_file")]
+    token: Option<String>,
+    /// File that holds the one-time token; `-` reads standard input.
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    token_file: Option<PathBuf>,
     /// Configuration file, for its state_dir and ca_file.
     #[arg(long, conflicts_with = "state_dir")]
     config: Option<PathBuf>,
@@ -69,9 +81,10 @@ impl Cli {
         match self.command {
             Command::Run(file) => run::run(file.config).await,
             Command::Enrol(arguments) => enrol_host(arguments).await,
-            Command::CheckConfig(file) => {
-                Config::load(&file.config)?;
-                print(&format!("{} is right\n", file.config.display()))
+            Command::CheckConfig(named) => {
+                let file = named.file.unwrap_or(named.config);
+                Config::load(&file)?;
+                print(&format!("{}: good\n", file.display()))
             }
             Command::Once { config } => once(config.as_deref()),
         }
@@ -87,8 +100,22 @@ async fn enrol_host(arguments: Enrol) -> anyhow::Result<()> {
         config.state_dir = state_dir;
     }
     let url = ServerUrl::try_from(arguments.server).map_err(anyhow::Error::msg)?;
-    let credentials = enrol::enrol(url, &arguments.token, &config).await?;
+    let token = match (arguments.token, &arguments.token_file) {
+        (Some(token), _) => token,
+        (None, Some(file)) => read_token(file)?,
+        (None, None) => anyhow::bail!("no enrolment token given"),
+    };
+    let credentials = enrol::enrol(url, token.trim(), &config).await?;
     print(&format!("enrolled as {} (host {})\n", credentials.instance, credentials.host_id))
+}
+
+fn read_token(file: &Path) -> anyhow::Result<String> {
+    let read = if file == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(file)
+    };
+    read.with_context(|| format!("cannot read the enrolment token from {}", file.display()))
 }
 
 fn once(path: Option<&Path>) -> anyhow::Result<()> {

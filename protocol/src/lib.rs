@@ -24,6 +24,8 @@ pub mod paths {
     pub const ORDERS: &str = "/api/v1/agents/orders";
     /// Result of one order (`POST`).
     pub const ORDER_RESULTS: &str = "/api/v1/agents/order-results";
+    /// An undo that the agent carried out by itself (`POST`).
+    pub const AGENT_UNDOS: &str = "/api/v1/agents/undos";
     /// Prometheus remote write (`POST`).
     pub const REMOTE_WRITE: &str = "/prometheus/api/v1/write";
 }

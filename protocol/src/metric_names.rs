@@ -4,6 +4,8 @@
 pub const JOB: &str = "siaga";
 /// 1 while the agent of `instance` is heard, else 0. Written by the server.
 pub const UP: &str = "up";
+/// Start of the names of all series of forecasts. Written by the server.
+pub const FORECAST_PREFIX: &str = "siaga_forecast_";
 /// Days until `resource` passes its threshold; labels `instance`, `resource`, `item`, `bound` (earliest, likely, latest).
 /// `+Inf` means not within the horizon; no sample means that no forecast is possible.
 pub const FORECAST_DAYS: &str = "siaga_forecast_days_until_threshold";

@@ -86,6 +86,30 @@ pub struct OrderResult {
     pub ended_at_ms: i64,
 }
 
+/// An undo that the agent carried out by itself, because no order for it came in time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentUndo {
+    /// Unique, so that a report that is sent twice counts once.
+    pub id: String,
+    /// Drill that the undo belongs to.
+    pub drill_id: String,
+    /// The order that ran what was undone.
+    pub order_id: String,
+    /// Name of the action in the agent's own file.
+    pub action: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Reason or exit status, one line.
+    pub message: String,
+    /// End of the command's output.
+    #[serde(default)]
+    pub output: String,
+    /// When it started, milliseconds since the epoch.
+    pub started_at_ms: i64,
+    /// When it ended, milliseconds since the epoch.
+    pub ended_at_ms: i64,
+}
+
 /// Why an order was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

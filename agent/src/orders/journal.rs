@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use siaga_protocol::orders::{Order, OrderKind, OrderResult, Outcome};
+use siaga_protocol::orders::{AgentUndo, Order, OrderKind, OrderResult, Outcome};
 
 use crate::durable::{self, DurableError};
 
@@ -16,10 +16,12 @@ use crate::durable::{self, DurableError};
 pub(super) const MAX_ORDERS: usize = 1_000;
 /// Times that an undo which fails is tried.
 pub(super) const MAX_UNDO_ATTEMPTS: u32 = 5;
+/// Undos by itself whose report waits. The oldest goes first.
+const MAX_REPORTS: usize = 100;
 /// Pause before the next attempt, times the number of attempts.
 const UNDO_RETRY_MS: i64 = 10_000;
 /// A result that nobody takes is given up after this time.
-const UNDELIVERED_MS: i64 = 24 * 3_600 * 1_000;
+pub(super) const UNDELIVERED_MS: i64 = 24 * 3_600 * 1_000;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,6 +56,9 @@ pub(super) struct ArmedUndo {
 struct Content {
     orders: BTreeMap<String, Entry>,
     armed: Vec<ArmedUndo>,
+    /// Undos by itself that the server has not heard of yet, oldest first.
+    #[serde(default)]
+    reports: Vec<AgentUndo>,
 }
 
 /// What is to be done with a true order.
@@ -196,16 +201,37 @@ impl Journal {
         self.content.armed.contains(undo)
     }
 
-    /// An undo by itself has ended. One that failed is tried again, up to [`MAX_UNDO_ATTEMPTS`] times.
+    /// A report of an undo by itself that the server has not heard of yet.
+    #[must_use]
+    pub(super) fn unreported(&self) -> Option<AgentUndo> {
+        self.content.reports.first().cloned()
+    }
+
+    /// The server has heard of an undo by itself, or never will.
+    ///
+    /// # Errors
+    /// It cannot be written; the report may be sent once more after a restart.
+    pub(super) fn reported(&mut self, id: &str) -> Result<(), DurableError> {
+        self.content.reports.retain(|report| report.id != id);
+        self.save()
+    }
+
+    /// An undo by itself has ended, which is to be reported. One that failed is tried again, up to
+    /// [`MAX_UNDO_ATTEMPTS`] times.
     ///
     /// # Errors
     /// It cannot be written; the undo may be carried out once more after a restart.
     pub(super) fn undone(
         &mut self,
         undo: &ArmedUndo,
-        succeeded: bool,
+        report: AgentUndo,
         now_ms: i64,
     ) -> Result<(), DurableError> {
+        let succeeded = report.outcome == Outcome::Succeeded;
+        if self.content.reports.len() >= MAX_REPORTS {
+            self.content.reports.remove(0);
+        }
+        self.content.reports.push(report);
         if succeeded || undo.attempts + 1 >= MAX_UNDO_ATTEMPTS {
             self.disarm(&undo.drill_id, &undo.action);
         } else if let Some(armed) = self.content.armed.iter_mut().find(|armed| *armed == undo) {
@@ -236,6 +262,20 @@ mod tests {
         OrderResult {
             order_id: id.into(),
             outcome: Outcome::Succeeded,
+            message: String::new(),
+            output: String::new(),
+            started_at_ms: 1,
+            ended_at_ms: 2,
+        }
+    }
+
+    fn report(id: &str, outcome: Outcome) -> AgentUndo {
+        AgentUndo {
+            id: id.into(),
+            drill_id: "d".into(),
+            order_id: "o".into(),
+            action: "stop".into(),
+            outcome,
             message: String::new(),
             output: String::new(),
             started_at_ms: 1,
@@ -278,12 +318,29 @@ mod tests {
         journal.start(&order("o", Some(900)), 100).unwrap();
         for attempt in 1..MAX_UNDO_ATTEMPTS {
             let undo = journal.next_undo().unwrap().clone();
-            journal.undone(&undo, false, 1_000).unwrap();
+            journal.undone(&undo, report("u", Outcome::Failed), 1_000).unwrap();
             assert_eq!(journal.next_undo().unwrap().undo_at_ms, 1_000 + 10_000 * i64::from(attempt));
         }
         let undo = journal.next_undo().unwrap().clone();
-        journal.undone(&undo, false, 1_000).unwrap();
+        journal.undone(&undo, report("u", Outcome::Failed), 1_000).unwrap();
         assert_eq!(journal.next_undo(), None);
+    }
+
+    #[test]
+    fn an_undo_by_itself_is_reported_also_after_a_restart_and_reports_are_bounded() {
+        let (dir, mut journal) = journal();
+        journal.start(&order("o", Some(900)), 100).unwrap();
+        let undo = journal.next_undo().unwrap().clone();
+        journal.undone(&undo, report("first", Outcome::Succeeded), 1_000).unwrap();
+        let mut again = Journal::open(dir.path().join("orders.json"), 2_000).unwrap();
+        assert_eq!(again.next_undo(), None);
+        assert_eq!(again.unreported().unwrap().id, "first");
+        for number in 0..MAX_REPORTS {
+            again.undone(&undo, report(&number.to_string(), Outcome::Succeeded), 1_000).unwrap();
+        }
+        assert_eq!(again.unreported().unwrap().id, "0", "the oldest went");
+        again.reported("0").unwrap();
+        assert_eq!(again.unreported().unwrap().id, "1");
     }
 
     #[test]

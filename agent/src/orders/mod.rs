@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use siaga_protocol::orders::{
-    Order, OrderBatch, OrderError, OrderKind, OrderResult, Outcome, SignedOrder, verify,
+    AgentUndo, Order, OrderBatch, OrderError, OrderKind, OrderResult, Outcome, SignedOrder, verify,
 };
 use siaga_protocol::paths;
 use tokio::sync::{Notify, Semaphore};
@@ -47,6 +47,8 @@ struct Desk {
     running: Arc<Semaphore>,
     /// Rings when there is a result to deliver.
     finished: Arc<Notify>,
+    /// Rings when there is an undo by itself to report.
+    undone: Arc<Notify>,
 }
 
 /// Takes orders until it is stopped.
@@ -70,10 +72,11 @@ pub async fn run(context: Context) {
         actions: Arc::default(),
         running: Arc::new(Semaphore::new(MAX_RUNNING)),
         finished: Arc::new(Notify::new()),
+        undone: Arc::new(Notify::new()),
     };
     // Commands are children of this set: when the task is stopped, they are killed.
     let mut commands = tokio::task::JoinSet::new();
-    tokio::join!(desk.poll(&mut commands), desk.deliver(), desk.watch_undos());
+    tokio::join!(desk.poll(&mut commands), desk.deliver(), desk.report_undos(), desk.watch_undos());
 }
 
 impl Desk {
@@ -361,6 +364,7 @@ impl Desk {
             action = undo.action,
             "no undo was ordered in time, the agent undoes by itself"
         );
+        let started_at_ms = clock::now_ms();
         let execution = self.execute(&undo.action, OrderKind::Undo).await;
         let succeeded = execution.outcome == Outcome::Succeeded;
         if succeeded {
@@ -375,8 +379,50 @@ impl Desk {
                 "the undo by itself failed"
             );
         }
-        if let Err(error) = self.journal().undone(undo, succeeded, clock::now_ms()) {
+        let now_ms = clock::now_ms();
+        let report = AgentUndo {
+            id: format!("{:032x}", rand::random::<u128>()),
+            drill_id: undo.drill_id.clone(),
+            order_id: undo.order_id.clone(),
+            action: undo.action.clone(),
+            outcome: execution.outcome,
+            message: execution.message,
+            output: execution.output,
+            started_at_ms,
+            ended_at_ms: now_ms,
+        };
+        if let Err(error) = self.journal().undone(undo, report, now_ms) {
             tracing::error!(error = crate::error_chain(&error), "the memory of orders cannot be written");
+        }
+        self.undone.notify_one();
+    }
+
+    /// Tells the server of undos by itself until it has heard of them.
+    async fn report_undos(&self) {
+        let mut failures = 0;
+        loop {
+            let Some(report) = self.journal().unreported() else {
+                self.undone.notified().await;
+                continue;
+            };
+            let api = Arc::clone(&self.context.now());
+            let sent = api.api.send_json("report an undo", Method::POST, paths::AGENT_UNDOS, &report).await;
+            if let Err(error) = sent
+                && error.verdict() != Verdict::Rejected
+                && clock::now_ms().saturating_sub(report.ended_at_ms) < journal::UNDELIVERED_MS
+            {
+                failures += 1;
+                if failures == 1 {
+                    tracing::warn!(error = crate::error_chain(&error), "the report of an undo is kept");
+                }
+                let pause = backoff::pause(failures, LONGEST_PAUSE, error.retry_after(), rand::random());
+                tokio::time::sleep(pause).await;
+                continue;
+            }
+            failures = 0;
+            if let Err(error) = self.journal().reported(&report.id) {
+                tracing::error!(error = crate::error_chain(&error), "the memory of orders cannot be written");
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is done to users and tokens, for the API and the pages alike: each is one transaction with its line in the
 //! audit trail. The caller has checked the right.
 
-use super::attempt::{Verdict, attempt};
+use super::attempt::{Source, Verdict, attempt};
 use super::password::PasswordError;
 use super::{Role, UserPrincipal, hash_password, hash_secret, new_id, new_password, new_secret};
 use crate::app::App;
@@ -179,7 +179,7 @@ pub(crate) async fn set_roles(
         .await
 }
 
-/// Lets a user sign in no more, or again.
+/// Lets a user sign in no more, or again. Sessions and API tokens of who is disabled are revoked for good.
 pub(crate) async fn set_disabled(
     app: &App,
     actor: String,
@@ -199,7 +199,8 @@ pub(crate) async fn set_disabled(
         .await
 }
 
-/// Gives a user a new password, which is the answer, and ends all sessions.
+/// Gives a user a new password, which is the answer, and revokes all sessions and API tokens: who needs that has lost
+/// the password, perhaps to somebody else.
 pub(crate) async fn reset_password(
     app: &App,
     actor: String,
@@ -211,6 +212,7 @@ pub(crate) async fn reset_password(
         .run(move |db| {
             let user = existing(db, &username)?;
             users::set_password(db, &user.id, &hash)?;
+            users::revoke_all(db, &user.id)?;
             audit::add(db, now_ms(), &actor, "user.password", &username, "reset")?;
             Ok::<_, ManageError>(())
         })
@@ -218,15 +220,16 @@ pub(crate) async fn reset_password(
     Ok(password)
 }
 
-/// Changes one's own password, which ends all sessions. Gives `false` if the present one is wrong, or was tried too
-/// often.
+/// Changes one's own password, which ends all sessions; API tokens stay, they are listed beside it. Gives `false` if
+/// the present one is wrong, or was tried too often.
 pub(crate) async fn change_own_password(
     app: &App,
     user: &UserPrincipal,
     present: String,
     new: String,
 ) -> Result<bool, ManageError> {
-    let Verdict::Fits(user) = attempt(app, &user.username, present).await? else { return Ok(false) };
+    let source = Source::Session(user.id.clone());
+    let Verdict::Fits(user) = attempt(app, &user.username, present, source).await? else { return Ok(false) };
     let hash = hashed(new).await?;
     app.records
         .run(move |db| {

@@ -52,7 +52,7 @@ pub async fn run(config: Config, config_file: Option<PathBuf>) -> anyhow::Result
     };
     while background.join_next().await.is_some() {}
     let (records, presence) = (app.records.clone(), app.presence.clone());
-    tokio::task::spawn_blocking(move || presence.write_down(&records)).await??;
+    tokio::task::spawn_blocking(move || presence.write_down(&records, now_ms())).await??;
     ended.context("the server task ended early")??;
     tracing::info!("stopped");
     Ok(())
@@ -70,13 +70,15 @@ pub(crate) async fn open(config: Config, stopping: watch::Receiver<bool>) -> any
             let file = data_dir.join(FIRST_RUN_FILE);
             tracing::info!(user = first.user, file = %file.display(), "first start: the password is in the file");
         }
+        let started_at_ms = now_ms();
+        let presence = Presence::open(&records, started_at_ms)?;
         let rules = Rules::open(&config.rules, &records)?;
         let config = LiveConfig::new(config);
         anyhow::Ok(App::new(Parts {
             records,
             rules,
             metrics: Metrics::open(&config)?,
-            presence: Presence::default(),
+            presence,
             order_key: load_order_key(&data_dir)?,
             order_news: watch::Sender::new(0),
             answer_news: watch::Sender::new(0),
@@ -84,7 +86,7 @@ pub(crate) async fn open(config: Config, stopping: watch::Receiver<bool>) -> any
             tasks: Tasks::default(),
             forecasting: crate::capacity::Forecasting::default(),
             own_metrics: OwnMetrics::new()?,
-            started_at_ms: now_ms(),
+            started_at_ms,
             stopping,
             config,
         }))
@@ -94,6 +96,7 @@ pub(crate) async fn open(config: Config, stopping: watch::Receiver<bool>) -> any
 
 fn start_tasks(app: &App) -> JoinSet<()> {
     let mut set = JoinSet::new();
+    crate::access::start_tasks(&mut set, app);
     crate::fleet::start_tasks(&mut set, app);
     crate::ingest::start_tasks(&mut set, app);
     crate::query::start_tasks(&mut set, app);

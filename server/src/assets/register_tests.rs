@@ -93,7 +93,7 @@ fn a_host_is_one_asset_through_retirement_and_a_new_enrolment() {
     assert_eq!(run(&records, |db| follow_hosts(db, 3)), 1);
     assert_eq!(run(&records, |db| follow_hosts(db, 4)), 0);
     assert_eq!(state(&records), AssetState::Retired);
-    run(&records, |db| hosts::enrol_again(db, "h1", "web", "2", "hash2"));
+    run(&records, |db| hosts::enrol_again(db, "h1", "m1", "web", "2", "hash2"));
     run(&records, |db| follow_hosts(db, 5));
     assert_eq!(state(&records), AssetState::InService);
     let (all, total) = run(&records, |db| assets::list(db, &assets::Filter::default(), 10, 0));

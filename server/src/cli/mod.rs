@@ -53,16 +53,35 @@ impl ConfigFile {
     }
 }
 
+#[derive(Debug, clap::Args)]
+struct EnrolTokenArgs {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Make the token for this host in service alone, which was installed anew or lost its credentials; the host keeps
+    /// its name and history, and its former token ends when this one is used.
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct CheckConfigArgs {
+    /// Configuration file; without it the embedded defaults are checked.
+    file: Option<PathBuf>,
+    /// The same, as the other subcommands have it.
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the daemon.
     Serve(ConfigFile),
-    /// Say what is wrong with a configuration file.
-    CheckConfig(ConfigFile),
+    /// Say what is wrong with a configuration file, and with the rule files that it names.
+    CheckConfig(CheckConfigArgs),
     /// Say what is wrong with rule files.
     CheckRules(rules::CheckRulesArgs),
     /// Make a one-time token with which an agent enrols.
-    EnrolToken(ConfigFile),
+    EnrolToken(EnrolTokenArgs),
     /// Add, list and change users.
     User(users::UserArgs),
     /// Copy everything that the server keeps to a new folder; the server may run meanwhile.
@@ -98,17 +117,20 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Serve(file) => runtime()?.block_on(crate::app::run(file.load()?, file.config)),
-        Command::CheckConfig(file) => {
+        Command::CheckConfig(args) => {
+            let file = ConfigFile { config: args.file.or(args.config) };
             crate::rules::check_all(&file.load()?.rules)?;
-            println!("the configuration is good");
+            let name =
+                file.config.map_or_else(|| "embedded defaults".to_owned(), |f| f.display().to_string());
+            println!("{name}: good");
             Ok(())
         }
         Command::CheckRules(args) => rules::check(args),
-        Command::EnrolToken(file) => {
-            let valid = file.load()?.fleet.enrol_token_valid;
-            let token =
-                crate::fleet::new_enrol_token(&file.records()?, valid, "siaga:cli", crate::time::now_ms())?;
-            println!("{token}");
+        Command::EnrolToken(args) => {
+            let valid = args.config.load()?.fleet.enrol_token_valid;
+            let (records, host) = (args.config.records()?, args.host.as_deref());
+            let now = crate::time::now_ms();
+            println!("{}", crate::fleet::new_enrol_token(&records, host, valid, "siaga:cli", now)?);
             Ok(())
         }
         Command::User(args) => users::run(args),
@@ -132,5 +154,16 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_configuration_is_named_the_same_way_everywhere() {
+        for line in [
+            ["siaga-server", "check-config", "--config", "a.toml"].as_slice(),
+            &["siaga-server", "check-config", "a.toml"],
+        ] {
+            let Command::CheckConfig(args) = Cli::try_parse_from(line).unwrap().command else { panic!() };
+            assert_eq!(args.file.or(args.config), Some(PathBuf::from("a.toml")), "{line:?}");
+        }
     }
 }

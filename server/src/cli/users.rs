@@ -32,12 +32,13 @@ enum UserCommand {
     },
     /// List users and roles.
     List,
-    /// Give a user a new password, print it and end the sessions.
+    /// Give a user a new password, print it, and revoke all sessions and API tokens.
     ResetPassword {
         /// Name to sign in with.
         username: String,
     },
-    /// Let a user sign in no more; the last one who may manage users cannot be disabled.
+    /// Let a user sign in no more and revoke all sessions and API tokens; the last one who may manage users cannot be
+    /// disabled.
     Disable {
         /// Name to sign in with.
         username: String,
@@ -92,7 +93,8 @@ pub(super) fn run(args: UserArgs) -> anyhow::Result<()> {
                 if user.disabled_at_ms.is_some() {
                     tracing::warn!("user {username} is disabled; `user enable` lets the user sign in again");
                 }
-                Ok(users::set_password(db, &user.id, &hash)?)
+                users::set_password(db, &user.id, &hash)?;
+                Ok(users::revoke_all(db, &user.id)?)
             })?;
             println!("{password}");
         }

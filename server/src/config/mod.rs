@@ -56,6 +56,10 @@ pub struct Http {
     pub max_body_bytes: usize,
     /// Largest remote-write body after unpacking, bytes.
     pub max_unpacked_bytes: usize,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Connections at once from one address; loopback, where a proxy may stand, has no such bound.
+    pub max_connections_per_address: usize,
     /// Longest time for one request, except long polls.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
@@ -69,6 +73,8 @@ impl Default for Http {
             tls_key: None,
             max_body_bytes: 16 << 20,
             max_unpacked_bytes: 64 << 20,
+            max_connections: 25_000,
+            max_connections_per_address: 1_000,
             request_timeout: Duration::from_secs(60),
         }
     }
@@ -301,7 +307,9 @@ pub struct Access {
     /// How long a session lives at most.
     #[serde(with = "humantime_serde")]
     pub session_max: Duration,
-    /// Failed logins of one user name within 15 minutes after which further ones are refused.
+    /// Failed logins of one user name from one address within 15 minutes after which further ones from there are
+    /// refused. From all addresses together ten times as many; a browser in which the user has signed in before is
+    /// counted alone.
     pub max_failed_logins: u32,
 }
 

@@ -1,5 +1,7 @@
 //! Signing in and out, and the choice of language.
 
+use std::net::IpAddr;
+
 use askama::Template;
 use axum::extract::{Form, Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -9,12 +11,12 @@ use axum_extra::extract::cookie::{Cookie, SameSite};
 use serde::Deserialize;
 
 use super::page::{LANGUAGE_COOKIE, Page, PageError, Section, View, render};
-use crate::access::attempt::{Verdict, attempt};
+use crate::access::attempt::{MAX_DEVICES, Source, Verdict, attempt};
 use crate::access::{SESSION_COOKIE, hash_secret, new_secret};
 use crate::app::App;
 use crate::config::Language;
-use crate::http::{Access, ApiError, Routes, same_site};
-use crate::records::{audit, users};
+use crate::http::{Access, ApiError, PeerAddress, Routes, same_site};
+use crate::records::{attempts, audit, users};
 use crate::time::now_ms;
 
 pub(super) fn routes() -> Routes {
@@ -65,6 +67,7 @@ async fn sign_in(
     State(app): State<App>,
     view: View,
     headers: HeaderMap,
+    PeerAddress(address): PeerAddress,
     jar: CookieJar,
     Form(credentials): Form<Credentials>,
 ) -> Result<Response, PageError> {
@@ -73,16 +76,18 @@ async fn sign_in(
         return Err(PageError::new(&page, ApiError::forbidden("the form was sent from another site")));
     }
     let next = safe_next(&credentials.lanjut).to_owned();
-    let session = check(&app, credentials).await.map_err(|e| PageError::new(&page, e))?;
+    let device = jar.get(DEVICE_COOKIE).map(|cookie| cookie.value().to_owned());
+    let device = device.as_deref().map(hash_secret);
+    let session = check(&app, credentials, address, device).await.map_err(|e| PageError::new(&page, e))?;
     match session {
-        Ok(secret) => {
+        Ok(SignedIn { session, device }) => {
             let secure = app.config.current().http.tls_certificate.is_some();
-            let cookie = Cookie::build((SESSION_COOKIE, secret))
-                .http_only(true)
-                .same_site(SameSite::Lax)
-                .secure(secure)
-                .path("/");
-            Ok((jar.add(cookie), Redirect::to(&next)).into_response())
+            let cookie = |name, value| {
+                Cookie::build((name, value)).http_only(true).same_site(SameSite::Lax).secure(secure).path("/")
+            };
+            let jar = jar.add(cookie(SESSION_COOKIE, session));
+            let jar = jar.add(cookie(DEVICE_COOKIE, device).permanent());
+            Ok((jar, Redirect::to(&next)).into_response())
         }
         Err(key) => {
             let template = SignIn { page: &page, next: &next, failure: Some(page.t(key)) };
@@ -92,23 +97,44 @@ async fn sign_in(
     }
 }
 
-/// The secret of a new session, or the key of the reason against it.
-async fn check(app: &App, credentials: Credentials) -> Result<Result<String, &'static str>, ApiError> {
-    let user = match attempt(app, &credentials.username, credentials.password).await? {
+/// Name of the cookie that says that a user has signed in with this browser before. It opens nothing; it only keeps
+/// the failed attempts of others from counting against the user.
+const DEVICE_COOKIE: &str = "siaga_peramban";
+
+/// Secrets of the cookies after a login.
+struct SignedIn {
+    session: String,
+    device: String,
+}
+
+/// The secrets of a new session, or the key of the reason against it.
+async fn check(
+    app: &App,
+    credentials: Credentials,
+    address: Option<IpAddr>,
+    device: Option<String>,
+) -> Result<Result<SignedIn, &'static str>, ApiError> {
+    let source = Source::Browser { address, device: device.clone() };
+    let user = match attempt(app, &credentials.username, credentials.password, source).await? {
         Verdict::Fits(user) => user,
         Verdict::Wrong => return Ok(Err("sign_in.failed")),
         Verdict::TooMany => return Ok(Err("sign_in.too_many")),
     };
-    let secret = new_secret("session");
-    let hash = hash_secret(&secret);
+    // Both are new at each login: a cookie that somebody planted must not become one that counts.
+    let (session, new_device) = (new_secret("session"), new_secret("device"));
+    let (hash, device_hash) = (hash_secret(&session), hash_secret(&new_device));
     app.records
         .run(move |db| {
             let now = now_ms();
             users::open_session(db, &hash, &user.id, now)?;
+            if let Some(old) = device {
+                attempts::forget_device(db, &user.id, &old)?;
+            }
+            attempts::remember_device(db, &user.id, &device_hash, now, MAX_DEVICES)?;
             audit::add(db, now, &format!("user:{}", user.username), "session.open", &user.username, "")
         })
         .await?;
-    Ok(Ok(secret))
+    Ok(Ok(SignedIn { session, device: new_device }))
 }
 
 async fn sign_out(State(app): State<App>, headers: HeaderMap, jar: CookieJar) -> Result<Response, ApiError> {

@@ -192,7 +192,7 @@ async fn make_enrolment(
     answer(&app, view, &caller, async |page, _, template| {
         let valid = app.config.current().fleet.enrol_token_valid;
         let (records, now) = (app.records.clone(), now_ms());
-        let token = tokio::task::spawn_blocking(move || new_enrol_token(&records, valid, &actor, now))
+        let token = tokio::task::spawn_blocking(move || new_enrol_token(&records, None, valid, &actor, now))
             .await
             .map_err(|_| RecordsError::Task)??;
         let command = enrol_command(&own_address(&app, &headers), &token);

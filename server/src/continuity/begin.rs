@@ -89,7 +89,22 @@ pub(super) async fn start(
     start_at_pace(app, plan_id, by, scheduled_for_ms, Pace::NORMAL).await
 }
 
+/// Begins at another pace. It goes on though the caller vanishes: a drill that is open but not driven would stay until
+/// it is found unfinished.
 pub(super) async fn start_at_pace(
+    app: &App,
+    plan_id: &str,
+    by: &str,
+    scheduled_for_ms: Option<Millis>,
+    pace: Pace,
+) -> Result<String, StartError> {
+    let (app, plan_id, by) = (app.clone(), plan_id.to_owned(), by.to_owned());
+    let starting =
+        tokio::spawn(async move { open_and_drive(&app, &plan_id, &by, scheduled_for_ms, pace).await });
+    starting.await.map_err(|error| StartError::Internal(error.into()))?
+}
+
+async fn open_and_drive(
     app: &App,
     plan_id: &str,
     by: &str,
@@ -211,6 +226,12 @@ pub(super) async fn resume_unfinished(app: &App, pace: Pace) -> anyhow::Result<(
     let Some(drill) = unfinished.into_iter().next() else { return Ok(()) };
     // Somebody else may have begun a drill in this moment; the next look comes soon.
     let Ok(claim) = app.running_drill.claim(&drill.id) else { return Ok(()) };
+    // It may have begun and ended since the look: only what is open while the place is ours is unfinished.
+    let id = drill.id.clone();
+    let still = app.records.run(move |db| drills::get(db, &id)).await?;
+    if still.is_none_or(|found| found.ended_at_ms.is_some()) {
+        return Ok(());
+    }
     tracing::warn!(drill.id = drill.id, "an unfinished drill was found: it is rolled back and closed");
     let outcome = resume(app, pace, claim, &drill).await;
     finish(app, &drill.id, outcome).await;

@@ -5,7 +5,10 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
+use siaga_protocol::orders::AgentUndo;
+use siaga_protocol::paths;
 
+use super::agent_undo::{Taken, take};
 use super::begin::{StartError, fleet, library, start};
 use super::bodies::{DrillBody, DrillDetail, PlanBody, ProblemBody, Started};
 use super::plan::{Entry, HostState, resolve};
@@ -13,7 +16,7 @@ use super::report;
 use crate::access::Right;
 use crate::app::App;
 use crate::config::Language;
-use crate::http::{ApiError, Caller, Params, Routes};
+use crate::http::{Access, ApiError, Caller, JsonBody, Params, Routes};
 use crate::records::{audit, drills};
 use crate::time::now_ms;
 
@@ -39,6 +42,7 @@ pub fn routes() -> Routes {
             show_report,
         )
         .post("/api/v1/drills/{id}/stop", Right::RunDrills, "stop a running drill; it is rolled back", stop)
+        .post(paths::AGENT_UNDOS, Access::Agent, "an undo that an agent carried out by itself", agent_undo)
         .merge(super::pages::routes())
 }
 
@@ -147,6 +151,27 @@ async fn stop(
 ) -> Result<(StatusCode, Json<Started>), ApiError> {
     stop_drill(&app, &id, &principal.actor()).await?;
     Ok((StatusCode::ACCEPTED, Json(Started { id })))
+}
+
+/// Longest text of a report that is taken, bytes.
+const MAX_REPORT_BYTES: usize = 16 * 1024;
+
+async fn agent_undo(
+    State(app): State<App>,
+    Caller(principal): Caller,
+    JsonBody(undo): JsonBody<AgentUndo>,
+) -> Result<Json<serde_json::Value>, ApiError> {
+    let host = principal.agent()?.clone();
+    for (field, text) in [("id", &undo.id), ("message", &undo.message), ("output", &undo.output)] {
+        if text.len() > MAX_REPORT_BYTES {
+            return Err(ApiError::bad_request(format!("more than {MAX_REPORT_BYTES} bytes")).at(field));
+        }
+    }
+    app.presence.note(&host.id, now_ms());
+    match app.records.run(move |db| take(db, &host, undo, now_ms())).await? {
+        Taken::NotOrdered => Err(ApiError::bad_request("this host was not ordered that").at("order_id")),
+        taken => Ok(Json(serde_json::json!({ "stored": taken == Taken::Yes }))),
+    }
 }
 
 /// Stops a running drill in the name of `who`.

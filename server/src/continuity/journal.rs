@@ -152,6 +152,19 @@ pub enum Fact {
         /// Why not.
         reasons: Vec<Reason>,
     },
+    /// An agent undid by itself what no order of the server undid in time. May stand after the end of the drill.
+    UndoneByAgent {
+        /// Identifier of the report.
+        report_id: String,
+        /// The order that ran what was undone.
+        order_id: String,
+        /// The host's `instance` label.
+        host: String,
+        /// Action in the agent's own file.
+        action: String,
+        /// How it ended.
+        answer: AnswerNote,
+    },
     /// The steady state was looked for after the rollback.
     CheckedAfter {
         /// Whether it holds.
@@ -178,7 +191,8 @@ impl Fact {
             Self::Opened { .. }
             | Self::Check { .. }
             | Self::StepAnswered { .. }
-            | Self::UndoStarted { .. } => {
+            | Self::UndoStarted { .. }
+            | Self::UndoneByAgent { .. } => {
                 return None;
             }
             Self::CheckedBefore { held, .. } => Event::CheckedBefore { held: *held },

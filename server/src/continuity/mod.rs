@@ -7,6 +7,7 @@
 //! Invariants: nothing acts before the steady state was found; what a step did is undone on every path, also after the
 //! server itself ended in the middle; one drill runs at a time.
 
+mod agent_undo;
 mod begin;
 mod bodies;
 mod checks;

@@ -257,6 +257,11 @@ fn describe(page: &Page, plan: Option<&Plan>, fact: &Fact) -> (&'static str, Str
         Fact::Stopped { .. } => ("stopped", reasons(), "warn"),
         Fact::UndoStarted { step, order } => ("undo_started", on(*step, order), "info"),
         Fact::UndoEnded { step, good: held, .. } => ("undo_ended", with_reasons(*step), good(*held)),
+        Fact::UndoneByAgent { host, action, answer, .. } => (
+            "undone_by_agent",
+            format!("{action} @ {host}: {}", answer.message),
+            good(answer.outcome == siaga_protocol::orders::Outcome::Succeeded),
+        ),
         Fact::CheckedAfter { held, .. } => ("checked_after", reasons(), good(*held)),
         Fact::Closed { verdict, restored, .. } => {
             let status = page.t(&format!("continuity.status.{}", verdict.code()));

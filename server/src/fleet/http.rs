@@ -9,10 +9,10 @@ use siaga_protocol::agent_api::{ActionOffer, EnrolRequest, EnrolResponse, Hello}
 use siaga_protocol::orders::{OrderBatch, OrderResult, public_key_text};
 use siaga_protocol::paths;
 
-use super::{EnrolError, enrol, is_plain_name, is_silent, new_enrol_token, orders};
+use super::{EnrolError, enrol, is_plain_name, is_silent, new_enrol_token, note_refusal, orders};
 use crate::access::Right;
 use crate::app::App;
-use crate::http::{Access, ApiError, Caller, JsonBody, Params, Routes};
+use crate::http::{Access, ApiError, Caller, JsonBody, OptionalJsonBody, Params, Routes};
 use crate::records::{RecordsError, audit, hosts, orders as order_rows};
 use crate::time::{Millis, millis, now_ms};
 
@@ -30,7 +30,7 @@ pub fn routes() -> Routes {
         .post(
             "/api/v1/enrol-tokens",
             Right::ManageFleet,
-            "make a one-time enrolment token",
+            "make a one-time enrolment token (host: for that host in service alone)",
             create_enrol_token,
         )
 }
@@ -41,6 +41,12 @@ impl From<EnrolError> for ApiError {
             EnrolError::BadToken => Self::unauthorized(error.to_string()).at("token"),
             EnrolError::BadField { field } => Self::bad_request(error.to_string()).at(field),
             EnrolError::TooManyHosts(_) => Self::conflict(error.to_string()),
+            EnrolError::AlreadyEnrolled | EnrolError::OtherHost { .. } => {
+                Self::conflict(error.to_string()).at("machine_id")
+            }
+            EnrolError::UnknownHost(_) => {
+                Self::new(axum::http::StatusCode::NOT_FOUND, error.to_string()).at("host")
+            }
             EnrolError::Records(error) => error.into(),
         }
     }
@@ -52,7 +58,13 @@ async fn enrol_host(
 ) -> Result<Json<EnrolResponse>, ApiError> {
     let max_hosts = app.config.current().fleet.max_hosts;
     let key = public_key_text(&app.order_key);
-    let response = app.records.run(move |db| enrol(db, &request, key, max_hosts, now_ms())).await?;
+    let asked = request.clone();
+    let done = app.records.run(move |db| enrol(db, &asked, key, max_hosts, now_ms())).await;
+    if matches!(done, Err(EnrolError::AlreadyEnrolled | EnrolError::OtherHost { .. })) {
+        tracing::warn!(hostname = request.hostname, "a host in service was to be enrolled again, refused");
+        app.records.run(move |db| note_refusal(db, &request, now_ms())).await?;
+    }
+    let response = done?;
     app.presence.note(&response.host_id, now_ms());
     tracing::info!(host.instance = response.instance, "host enrolled");
     Ok(Json(response))
@@ -170,7 +182,7 @@ impl HostBody {
 #[must_use]
 pub fn host_is_silent(app: &App, host: &hosts::Host, now: Millis) -> bool {
     let silent_after = millis(app.config.current().fleet.silent_after);
-    is_silent(now, app.presence.last_heard(host), app.started_at_ms, silent_after, host.interval_seconds)
+    is_silent(now, app.presence.last_heard(host), app.presence.down(), silent_after, host.interval_seconds)
 }
 
 async fn list_hosts(State(app): State<App>) -> Result<Json<Vec<HostBody>>, ApiError> {
@@ -211,16 +223,27 @@ struct EnrolTokenBody {
     expires_at_ms: Millis,
 }
 
+/// Body of a new enrolment token; may be left out.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct NewEnrolToken {
+    /// Instance of the host in service that is to be enrolled again.
+    host: Option<String>,
+}
+
 async fn create_enrol_token(
     State(app): State<App>,
     Caller(principal): Caller,
+    OptionalJsonBody(new): OptionalJsonBody<NewEnrolToken>,
 ) -> Result<Json<EnrolTokenBody>, ApiError> {
     let valid = app.config.current().fleet.enrol_token_valid;
     let actor = principal.actor();
     let records = app.records.clone();
     let now = now_ms();
-    let token = tokio::task::spawn_blocking(move || new_enrol_token(&records, valid, &actor, now))
-        .await
-        .map_err(|_| RecordsError::Task)??;
+    let token = tokio::task::spawn_blocking(move || {
+        new_enrol_token(&records, new.host.as_deref(), valid, &actor, now)
+    })
+    .await
+    .map_err(|_| RecordsError::Task)??;
     Ok(Json(EnrolTokenBody { token, expires_at_ms: now + millis(valid) }))
 }

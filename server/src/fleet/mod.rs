@@ -9,15 +9,16 @@ mod order_key;
 pub mod orders;
 mod presence;
 
-pub use enrolment::{EnrolError, enrol, is_plain_name, new_enrol_token};
+pub use enrolment::{EnrolError, enrol, is_plain_name, new_enrol_token, note_refusal};
 pub use order_key::load_or_create as load_order_key;
-pub use presence::{Presence, is_silent, silence_limit_ms};
+pub use presence::{DownTime, Presence, is_silent, silence_limit_ms};
 
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
 use crate::app::{App, every};
+use crate::time::now_ms;
 
 /// How often signs of life are written down.
 const PRESENCE_INTERVAL: Duration = Duration::from_secs(15);
@@ -30,7 +31,7 @@ pub(crate) fn start_tasks(set: &mut JoinSet<()>, app: &App) {
         "write_down_presence",
         |_| PRESENCE_INTERVAL,
         |app| async move {
-            tokio::task::spawn_blocking(move || app.presence.write_down(&app.records)).await??;
+            tokio::task::spawn_blocking(move || app.presence.write_down(&app.records, now_ms())).await??;
             Ok(())
         },
     );

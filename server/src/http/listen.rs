@@ -7,14 +7,15 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
-use super::auth;
+use super::connections::Door;
+use super::{auth, problem};
 use crate::app::App;
 
 /// Time that running requests get at the end.
@@ -22,6 +23,16 @@ const DRAIN: Duration = Duration::from_secs(3);
 
 /// Longest a long poll may be held beyond the request timeout of others.
 const LONG_POLL_MARGIN: Duration = Duration::from_secs(60);
+
+/// Time for the first request line and headers of a connection.
+const FIRST_REQUEST: Duration = Duration::from_secs(20);
+
+/// Time for the headers of a further request, counted from the end of the one before: also the longest idle time of a
+/// connection. Longer than the 90 s after which agents close an idle one, so that none is closed while it is used.
+const NEXT_REQUEST: Duration = Duration::from_secs(100);
+
+/// Requests at once on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 100;
 
 /// Why the server does not listen.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +77,7 @@ pub(super) fn layers(router: Router<App>, app: &App) -> Router<App> {
             StatusCode::SERVICE_UNAVAILABLE,
             config.http.request_timeout + LONG_POLL_MARGIN,
         ))
+        .layer(axum::middleware::from_fn(problem::in_one_form))
         .layer(DefaultBodyLimit::max(config.http.max_body_bytes))
         .layer(CompressionLayer::new())
         .layer(header("x-content-type-options", "nosniff"))
@@ -96,6 +108,7 @@ pub async fn serve(app: App, mut stop: watch::Receiver<bool>) -> Result<(), List
         let _ = stop.wait_for(|stop| *stop).await;
         stopping.graceful_shutdown(Some(DRAIN));
     });
+    let door = Door::new(http.max_connections, http.max_connections_per_address);
     let service = super::router(app).into_make_service_with_connect_info::<SocketAddr>();
     let bind_failed = |source| ListenError::Bind { address, source };
     match (&http.tls_certificate, &http.tls_key) {
@@ -106,12 +119,20 @@ pub async fn serve(app: App, mut stop: watch::Receiver<bool>) -> Result<(), List
                     key: key.display().to_string(),
                     source,
                 })?;
-            let server = axum_server::from_tcp_rustls(listener, tls).map_err(bind_failed)?;
+            let server = patient(axum_server::from_tcp(listener).map_err(bind_failed)?);
+            let server = server.acceptor(RustlsAcceptor::new(tls).acceptor(door));
             server.handle(handle).serve(service).await.map_err(ListenError::Serve)
         }
         _ => {
-            let server = axum_server::from_tcp(listener).map_err(bind_failed)?;
-            server.handle(handle).serve(service).await.map_err(ListenError::Serve)
+            let server = patient(axum_server::from_tcp(listener).map_err(bind_failed)?);
+            server.acceptor(door).handle(handle).serve(service).await.map_err(ListenError::Serve)
         }
     }
+}
+
+/// Bounds the time for which a connection may be held without a request. Bodies have the time of their request.
+fn patient(mut server: axum_server::Server<SocketAddr>) -> axum_server::Server<SocketAddr> {
+    server.http_builder().http1().header_read_timeout(NEXT_REQUEST);
+    server.http_builder().http2().keep_alive_interval(NEXT_REQUEST).max_concurrent_streams(MAX_STREAMS);
+    server.first_request_timeout(FIRST_REQUEST)
 }

@@ -3,16 +3,18 @@
 //! Invariant: nothing is served that was not added through [`Routes`], so nothing is served without a named right.
 
 mod auth;
+mod connections;
 mod error;
 mod extract;
 mod listen;
 mod openapi;
+mod problem;
 mod routes;
 
 pub(crate) use auth::encode_component;
 pub use auth::same_site;
 pub use error::ApiError;
-pub use extract::{Caller, JsonBody, MaybeCaller, Params};
+pub use extract::{Caller, JsonBody, MaybeCaller, OptionalJsonBody, Params, PeerAddress};
 pub use listen::{ListenError, serve};
 pub use openapi::describe;
 pub use routes::{Access, Entry, Kind, Routes, router};

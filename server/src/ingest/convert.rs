@@ -1,11 +1,13 @@
 //! Turns a write request into series of the store. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use siaga_protocol::metric_names;
 use siaga_protocol::remote_write::{MetricType, WriteRequest};
 use siaga_tsdb::{Labels, LabelsError, SeriesSamples};
 
 use crate::metrics::MetricInfo;
+use crate::rules::{ALERTS, ALERTS_FOR_STATE};
 
 /// Why a write request is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,30 +32,60 @@ pub enum ConvertError {
         /// The only instance allowed.
         instance: String,
     },
+    /// An agent writes what only the server makes.
+    #[error("series {index}: {name} is a name that only the server writes")]
+    Reserved {
+        /// Which series of the request, from 0.
+        index: usize,
+        /// Its name.
+        name: String,
+    },
 }
 
-/// Series of the request. With `instance`, each must bear that very `instance` label.
-pub(super) fn series(
-    request: WriteRequest,
-    instance: Option<&str>,
-) -> Result<Vec<SeriesSamples>, ConvertError> {
+/// Who writes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Writer<'a> {
+    /// A user, who may write anything.
+    User,
+    /// An agent: each series must bear its `instance` label, and none the name of a series that the server makes.
+    Agent {
+        /// Its instance.
+        instance: &'a str,
+        /// Names that recording rules write.
+        recorded: &'a BTreeSet<String>,
+    },
+}
+
+/// Starts of the names that agents collect: a rule that records under such a name must not cost the agents' samples.
+const COLLECTED: [&str; 2] = ["node_", "siaga_agent_"];
+
+/// Whether the server itself writes series of this name: alerts, forecasts, presence, and what rules record. A colon
+/// stands in the names of recording rules only, by Prometheus' convention.
+fn is_reserved(name: &str, recorded: &BTreeSet<String>) -> bool {
+    [metric_names::UP, ALERTS, ALERTS_FOR_STATE].contains(&name)
+        || name.starts_with(metric_names::FORECAST_PREFIX)
+        || name.contains(':')
+        || (recorded.contains(name) && !COLLECTED.iter().any(|prefix| name.starts_with(prefix)))
+}
+
+/// Series of the request.
+pub(super) fn series(request: WriteRequest, writer: Writer<'_>) -> Result<Vec<SeriesSamples>, ConvertError> {
     let convert = |(index, series): (usize, siaga_protocol::remote_write::TimeSeries)| {
         let pairs = series.labels.into_iter().filter(|label| !label.value.is_empty());
         let labels = Labels::from_pairs(pairs.map(|label| (label.name, label.value)))
             .map_err(|source| ConvertError::Labels { index, source })?;
-        match instance {
-            Some(instance) if labels.get("instance") != Some(instance) => {
-                Err(ConvertError::ForeignInstance {
-                    index,
-                    labels: labels.to_string(),
-                    instance: instance.to_owned(),
-                })
+        if let Writer::Agent { instance, recorded } = writer {
+            if labels.get("instance") != Some(instance) {
+                let (labels, instance) = (labels.to_string(), instance.to_owned());
+                return Err(ConvertError::ForeignInstance { index, labels, instance });
             }
-            _ => Ok(SeriesSamples {
-                labels,
-                samples: series.samples.iter().map(|sample| (sample.timestamp, sample.value)).collect(),
-            }),
+            let name = labels.get("__name__").unwrap_or_default();
+            if is_reserved(name, recorded) {
+                return Err(ConvertError::Reserved { index, name: name.to_owned() });
+            }
         }
+        let samples = series.samples.iter().map(|sample| (sample.timestamp, sample.value)).collect();
+        Ok(SeriesSamples { labels, samples })
     };
     request.timeseries.into_iter().enumerate().map(convert).collect()
 }
@@ -106,20 +138,46 @@ mod tests {
 
     #[test]
     fn an_agent_writes_only_for_its_own_host() {
-        let own = request(&[("__name__", "up"), ("instance", "web")]);
-        assert_eq!(series(own, Some("web")).unwrap()[0].samples, [(2, 1.0)]);
-        for pairs in [&[("__name__", "up"), ("instance", "db")][..], &[("__name__", "up")][..]] {
-            let error = series(request(pairs), Some("web")).unwrap_err();
+        let recorded = BTreeSet::from(["busy".to_owned()]);
+        let web = Writer::Agent { instance: "web", recorded: &recorded };
+        let own = request(&[("__name__", "a"), ("instance", "web")]);
+        assert_eq!(series(own, web).unwrap()[0].samples, [(2, 1.0)]);
+        for pairs in [&[("__name__", "a"), ("instance", "db")][..], &[("__name__", "a")][..]] {
+            let error = series(request(pairs), web).unwrap_err();
             assert!(matches!(error, ConvertError::ForeignInstance { index: 0, .. }), "{error}");
         }
-        assert!(series(request(&[("__name__", "up"), ("instance", "db")]), None).is_ok());
+        assert!(series(request(&[("__name__", "a"), ("instance", "db")]), Writer::User).is_ok());
+    }
+
+    #[test]
+    fn what_only_the_server_makes_is_not_taken_from_an_agent() {
+        let recorded = BTreeSet::from(["busy".to_owned(), "node_load1".to_owned()]);
+        let web = Writer::Agent { instance: "web", recorded: &recorded };
+        for name in [
+            "up",
+            "ALERTS",
+            "ALERTS_FOR_STATE",
+            metric_names::FORECAST_DAYS,
+            metric_names::FORECAST_PERCENT,
+            "siaga_forecast_new",
+            "instance:node_cpu:ratio",
+            "busy",
+        ] {
+            let pairs = [("__name__", name), ("instance", "web")];
+            let error = series(request(&pairs), web).unwrap_err();
+            assert!(matches!(error, ConvertError::Reserved { index: 0, .. }), "{name}: {error}");
+            assert!(series(request(&pairs), Writer::User).is_ok());
+        }
+        for name in ["node_load1", "siaga_agent_build_info", "upper"] {
+            assert!(series(request(&[("__name__", name), ("instance", "web")]), web).is_ok(), "{name}");
+        }
     }
 
     #[test]
     fn a_label_that_stands_twice_is_refused_and_an_empty_one_is_none() {
         let twice = request(&[("__name__", "up"), ("a", "1"), ("a", "2")]);
-        assert!(matches!(series(twice, None), Err(ConvertError::Labels { index: 0, .. })));
-        let empty = series(request(&[("__name__", "up"), ("a", "")]), None).unwrap();
+        assert!(matches!(series(twice, Writer::User), Err(ConvertError::Labels { index: 0, .. })));
+        let empty = series(request(&[("__name__", "up"), ("a", "")]), Writer::User).unwrap();
         assert_eq!(empty[0].labels.get("a"), None);
     }
 }

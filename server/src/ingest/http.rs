@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use siaga_protocol::paths;
 use siaga_protocol::remote_write::{self, WriteRequest};
 
-use super::convert::{self, ConvertError};
+use super::convert::{self, ConvertError, Writer};
 use crate::access::{Principal, Right};
 use crate::app::App;
 use crate::http::{Access, ApiError, Caller, Routes};
@@ -32,7 +32,7 @@ pub fn routes() -> Routes {
 impl From<ConvertError> for ApiError {
     fn from(error: ConvertError) -> Self {
         let status = match error {
-            ConvertError::Labels { .. } => StatusCode::BAD_REQUEST,
+            ConvertError::Labels { .. } | ConvertError::Reserved { .. } => StatusCode::BAD_REQUEST,
             ConvertError::ForeignInstance { .. } => StatusCode::FORBIDDEN,
         };
         Self::new(status, format!("{:#}", anyhow::Error::from(error))).at("timeseries")
@@ -93,14 +93,15 @@ async fn write(
 ) -> Result<StatusCode, ApiError> {
     let mut request = decode(&app, &headers, &body)?;
     let metadata = convert::metadata(&mut request);
-    let (source, instance) = match &principal {
+    let recorded = app.rules.recorded();
+    let (source, writer) = match &principal {
         Principal::Agent(host) => {
             app.presence.note(&host.id, now_ms());
-            (host.instance.clone(), Some(host.instance.as_str()))
+            (host.instance.clone(), Writer::Agent { instance: &host.instance, recorded: &recorded })
         }
-        Principal::User(user) => (format!("user:{}", user.username), None),
+        Principal::User(user) => (format!("user:{}", user.username), Writer::User),
     };
-    let series = convert::series(request, instance)?;
+    let series = convert::series(request, writer)?;
     if !series.is_empty() {
         app.metrics.append(source, series).await?;
     }
@@ -118,7 +119,7 @@ async fn write_history(
 ) -> Result<StatusCode, ApiError> {
     let request = decode(&app, &headers, &body)?;
     // Series are counted by host, as those of agents are, so that a whole fleet's history has room.
-    for (instance, series) in convert::by_instance(convert::series(request, None)?) {
+    for (instance, series) in convert::by_instance(convert::series(request, Writer::User)?) {
         app.metrics.append_history(instance, series).await?;
     }
     Ok(StatusCode::NO_CONTENT)

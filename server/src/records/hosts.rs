@@ -103,16 +103,38 @@ pub fn by_token(db: &Connection, token_hash: &str) -> Result<Option<Host>> {
     one(db, "token_hash", token_hash)
 }
 
-/// The identifier and instance of a host that enrolled before, also of a retired one.
+/// A host that enrolled before, as enrolment needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Identifier.
+    pub id: String,
+    /// Its `instance` label.
+    pub instance: String,
+    /// Whether it is in service, not retired.
+    pub in_service: bool,
+}
+
+/// A host by the identity of its installation, or by identifier, also a retired one.
 ///
 /// # Errors
 /// If the statement fails.
-pub fn known_installation(db: &Connection, machine_id: &str) -> Result<Option<(String, String)>> {
-    Ok(db
-        .query_row("SELECT id, instance FROM hosts WHERE machine_id = ?1", [machine_id], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()?)
+pub fn known(db: &Connection, by: KnownBy<'_>) -> Result<Option<Known>> {
+    let (column, value) = match by {
+        KnownBy::Id(id) => ("id", id),
+        KnownBy::MachineId(machine_id) => ("machine_id", machine_id),
+    };
+    let sql = format!("SELECT id, instance, retired_at_ms IS NULL FROM hosts WHERE {column} = ?1");
+    let known = |row: &Row<'_>| Ok(Known { id: row.get(0)?, instance: row.get(1)?, in_service: row.get(2)? });
+    Ok(db.query_row(&sql, [value], known).optional()?)
+}
+
+/// By what a host is looked up that enrolled before.
+#[derive(Debug, Clone, Copy)]
+pub enum KnownBy<'a> {
+    /// Identifier.
+    Id(&'a str),
+    /// Identity of its installation.
+    MachineId(&'a str),
 }
 
 /// Whether an `instance` label is taken.
@@ -157,14 +179,22 @@ pub fn insert(db: &Connection, host: &Host, token_hash: &str) -> Result<()> {
     Ok(())
 }
 
-/// Gives a known host a new token and brings it back into service.
+/// Gives a known host a new token, and the identity of what is installed on it now, and brings it back into service.
 ///
 /// # Errors
 /// If the statement fails.
-pub fn enrol_again(db: &Connection, id: &str, hostname: &str, version: &str, token_hash: &str) -> Result<()> {
+pub fn enrol_again(
+    db: &Connection,
+    id: &str,
+    machine_id: &str,
+    hostname: &str,
+    version: &str,
+    token_hash: &str,
+) -> Result<()> {
     db.execute(
-        "UPDATE hosts SET token_hash = ?2, hostname = ?3, agent_version = ?4, retired_at_ms = NULL WHERE id = ?1",
-        params![id, token_hash, hostname, version],
+        "UPDATE hosts SET token_hash = ?2, hostname = ?3, agent_version = ?4, machine_id = ?5, retired_at_ms = NULL \
+         WHERE id = ?1",
+        params![id, token_hash, hostname, version, machine_id],
     )?;
     Ok(())
 }

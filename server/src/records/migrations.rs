@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_assets.sql"),
     include_str!("migrations/0004_capacity.sql"),
     include_str!("migrations/0005_continuity.sql"),
+    include_str!("migrations/0006_hardening.sql"),
 ];
 
 pub(super) fn run(connection: &mut Connection) -> Result<()> {

@@ -7,6 +7,7 @@ mod migrations;
 
 pub mod asset_changes;
 pub mod assets;
+pub mod attempts;
 pub mod audit;
 pub mod drills;
 pub mod forecasts;
@@ -16,6 +17,7 @@ pub mod incident_signals;
 pub mod incidents;
 pub mod orders;
 pub mod rules;
+pub mod server_state;
 pub mod tokens;
 pub mod users;
 

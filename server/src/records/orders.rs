@@ -65,6 +65,26 @@ pub fn set_result(db: &Connection, host_id: &str, result: &OrderResult, now_ms: 
     Ok(changed == 1)
 }
 
+/// Whether a host was ordered to run an action in a drill.
+///
+/// # Errors
+/// If the statement fails.
+pub fn was_ordered(
+    db: &Connection,
+    host_id: &str,
+    order_id: &str,
+    drill_id: &str,
+    action: &str,
+) -> Result<bool> {
+    let found: i64 = db.query_row(
+        "SELECT COUNT(*) FROM orders \
+         WHERE id = ?1 AND host_id = ?2 AND drill_id = ?3 AND action = ?4 AND kind = 'run'",
+        params![order_id, host_id, drill_id, action],
+        |row| row.get(0),
+    )?;
+    Ok(found > 0)
+}
+
 /// The answer to an order, if there is one yet.
 ///
 /// # Errors

@@ -79,21 +79,38 @@ pub fn delete_api_token(db: &Connection, user_id: &str, id: &str) -> Result<bool
     Ok(db.execute("DELETE FROM api_tokens WHERE id = ?1 AND user_id = ?2", params![id, user_id])? > 0)
 }
 
-/// Adds a one-time enrolment token.
+/// Adds a one-time enrolment token; `for_host` is the identifier of the host in service that it may enrol again.
 ///
 /// # Errors
 /// If the statement fails.
 pub fn insert_enrol_token(
     db: &Connection,
     token_hash: &str,
+    for_host: Option<&str>,
     now_ms: Millis,
     expires_at_ms: Millis,
 ) -> Result<()> {
     db.execute(
-        "INSERT INTO enrol_tokens (token_hash, created_at_ms, expires_at_ms) VALUES (?1, ?2, ?3)",
-        params![token_hash, now_ms, expires_at_ms],
+        "INSERT INTO enrol_tokens (token_hash, for_host, created_at_ms, expires_at_ms) VALUES (?1, ?2, ?3, ?4)",
+        params![token_hash, for_host.unwrap_or_default(), now_ms, expires_at_ms],
     )?;
     Ok(())
+}
+
+/// Of a good enrolment token, the identifier of the host that it was made for, if it was; `None` if it is not good.
+///
+/// # Errors
+/// If the statement fails.
+pub fn good_enrol_token(db: &Connection, token_hash: &str, now_ms: Millis) -> Result<Option<Option<String>>> {
+    let found: Option<String> = db
+        .query_row(
+            "SELECT for_host FROM enrol_tokens \
+             WHERE token_hash = ?1 AND used_at_ms IS NULL AND expires_at_ms > ?2",
+            params![token_hash, now_ms],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(found.map(|host| Some(host).filter(|host| !host.is_empty())))
 }
 
 /// Uses up an enrolment token. Says whether it was good.

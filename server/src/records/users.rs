@@ -63,14 +63,25 @@ pub fn set_password(db: &Connection, user_id: &str, password_hash: &str) -> Resu
     Ok(())
 }
 
-/// Lets a user sign in no more, or again.
+/// Ends everything by which a user is let in without the password: sessions, API tokens, known browsers.
+///
+/// # Errors
+/// If a statement fails.
+pub fn revoke_all(db: &Connection, user_id: &str) -> Result<()> {
+    db.execute("DELETE FROM sessions WHERE user_id = ?1", [user_id])?;
+    db.execute("DELETE FROM api_tokens WHERE user_id = ?1", [user_id])?;
+    db.execute("DELETE FROM devices WHERE user_id = ?1", [user_id])?;
+    Ok(())
+}
+
+/// Lets a user sign in no more, which revokes everything for good, or again.
 ///
 /// # Errors
 /// If a statement fails.
 pub fn set_disabled(db: &Connection, user_id: &str, disabled_at_ms: Option<Millis>) -> Result<()> {
     db.execute("UPDATE users SET disabled_at_ms = ?2 WHERE id = ?1", params![user_id, disabled_at_ms])?;
     if disabled_at_ms.is_some() {
-        db.execute("DELETE FROM sessions WHERE user_id = ?1", [user_id])?;
+        revoke_all(db, user_id)?;
     }
     Ok(())
 }
@@ -191,42 +202,56 @@ pub fn close_session(db: &Connection, token_hash: &str) -> Result<()> {
     Ok(())
 }
 
-/// Removes sessions and failed logins that count no more.
+/// Removes sessions that count no more.
 ///
 /// # Errors
 /// If a statement fails.
-pub fn forget_old(db: &Connection, sessions_before_ms: Millis, logins_before_ms: Millis) -> Result<()> {
-    db.execute("DELETE FROM sessions WHERE created_at_ms < ?1", [sessions_before_ms])?;
-    db.execute("DELETE FROM failed_logins WHERE at_ms < ?1", [logins_before_ms])?;
+pub fn forget_old_sessions(db: &Connection, before_ms: Millis) -> Result<()> {
+    db.execute("DELETE FROM sessions WHERE created_at_ms < ?1", [before_ms])?;
     Ok(())
 }
 
-/// Notes a failed login.
-///
-/// # Errors
-/// If the statement fails.
-pub fn note_failed_login(db: &Connection, username: &str, now_ms: Millis) -> Result<()> {
-    db.execute("INSERT INTO failed_logins (username, at_ms) VALUES (?1, ?2)", params![username, now_ms])?;
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::tokens::{self, ApiToken};
+    use crate::records::{Records, RecordsError};
 
-/// Forgets the failed logins of a name: somebody who knows the password has signed in.
-///
-/// # Errors
-/// If the statement fails.
-pub fn forget_failed_logins(db: &Connection, username: &str) -> Result<()> {
-    db.execute("DELETE FROM failed_logins WHERE username = ?1", [username])?;
-    Ok(())
-}
-
-/// Failed logins of a name since a time.
-///
-/// # Errors
-/// If the statement fails.
-pub fn failed_logins_since(db: &Connection, username: &str, since_ms: Millis) -> Result<u32> {
-    Ok(db.query_row(
-        "SELECT COUNT(*) FROM failed_logins WHERE username = ?1 AND at_ms > ?2",
-        params![username, since_ms],
-        |row| row.get(0),
-    )?)
+    #[test]
+    fn who_is_disabled_comes_back_without_sessions_and_tokens() {
+        let records = Records::in_memory().unwrap();
+        let user = User {
+            id: "u".to_owned(),
+            username: "ani".to_owned(),
+            display_name: "Ani".to_owned(),
+            roles: Vec::new(),
+            disabled_at_ms: None,
+        };
+        let token = ApiToken {
+            id: "t".to_owned(),
+            user_id: "u".to_owned(),
+            name: "grafana".to_owned(),
+            created_at_ms: 1,
+            expires_at_ms: None,
+        };
+        let alive = |db: &Connection| -> Result<(bool, bool), RecordsError> {
+            let session = session_user(db, "s", 1_000, 1_000, 2)?.is_some();
+            Ok((session, tokens::api_token_user(db, "h", 2)?.is_some()))
+        };
+        records
+            .transaction(|db| {
+                insert(db, &user, "hash", 1)?;
+                open_session(db, "s", "u", 1)?;
+                tokens::insert_api_token(db, &token, "h")?;
+                assert_eq!(alive(db)?, (true, true));
+                set_password(db, "u", "other")?;
+                assert_eq!(alive(db)?, (false, true), "one's own new password ends sessions");
+                open_session(db, "s", "u", 1)?;
+                set_disabled(db, "u", Some(2))?;
+                set_disabled(db, "u", None)?;
+                assert_eq!(alive(db)?, (false, false), "disabling revokes for good");
+                Ok::<_, RecordsError>(())
+            })
+            .unwrap();
+    }
 }

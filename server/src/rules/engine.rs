@@ -3,7 +3,7 @@
 //! Invariants: the rules in force were checked as a whole; an invalid file changes nothing; alerts keep their state
 //! through a reload and through a restart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::alert::{Alert, Alerts};
@@ -93,6 +93,8 @@ fn spread(group: &Group, interval_ms: Millis) -> Millis {
 #[derive(Debug)]
 struct Loaded {
     groups: Vec<Arc<LiveGroup>>,
+    /// Names that recording rules write.
+    recorded: Arc<BTreeSet<String>>,
     config: RulesConfig,
     signature: Signature,
 }
@@ -124,12 +126,19 @@ impl Rules {
             .into_iter()
             .map(|(key, alerts)| (key, RuleStatus { alerts, ..RuleStatus::default() }))
             .collect();
-        let loaded = Loaded { groups: go_live(groups, status), config: config.clone(), signature };
+        let recorded = Arc::new(recorded_names(&groups));
+        let loaded = Loaded { groups: go_live(groups, status), recorded, config: config.clone(), signature };
         Ok(Self(Arc::new(Mutex::new(loaded))))
     }
 
     fn loaded(&self) -> MutexGuard<'_, Loaded> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Names that the recording rules in force write.
+    #[must_use]
+    pub fn recorded(&self) -> Arc<BTreeSet<String>> {
+        Arc::clone(&self.loaded().recorded)
     }
 
     /// The groups in force.
@@ -159,10 +168,19 @@ impl Rules {
             let states = live.status().rules.clone();
             status.extend(live.group.rules.iter().map(|rule| rule.key.clone()).zip(states));
         }
-        self.loaded().groups = go_live(groups, status);
+        {
+            let mut loaded = self.loaded();
+            loaded.recorded = Arc::new(recorded_names(&groups));
+            loaded.groups = go_live(groups, status);
+        }
         records.transaction(|db| rows::keep_only(db, &keys))?;
         Ok(true)
     }
+}
+
+fn recorded_names(groups: &[Group]) -> BTreeSet<String> {
+    let rules = groups.iter().flat_map(|group| &group.rules);
+    rules.filter(|rule| matches!(rule.kind, Kind::Recording)).map(|rule| rule.name.clone()).collect()
 }
 
 /// Gives groups the state that their rules had.

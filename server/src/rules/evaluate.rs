@@ -173,6 +173,11 @@ fn take_over(
     }
 }
 
+/// Name of the series that say which alerts are pending and firing.
+pub(crate) const ALERTS: &str = "ALERTS";
+/// Name of the series that say since when alerts stand.
+pub(crate) const ALERTS_FOR_STATE: &str = "ALERTS_FOR_STATE";
+
 /// The series `ALERTS` and `ALERTS_FOR_STATE`.
 fn alert_series(alerts: &Alerts) -> Vec<(SeriesLabels, f64)> {
     let mut series = Vec::with_capacity(alerts.len() * 2);
@@ -185,8 +190,8 @@ fn alert_series(alerts: &Alerts) -> Vec<(SeriesLabels, f64)> {
             }
             labels.into_iter().collect()
         };
-        series.push((named("ALERTS", Some(alert.state().code())), 1.0));
-        series.push((named("ALERTS_FOR_STATE", None), (alert.active_since_ms / 1_000) as f64));
+        series.push((named(ALERTS, Some(alert.state().code())), 1.0));
+        series.push((named(ALERTS_FOR_STATE, None), (alert.active_since_ms / 1_000) as f64));
     }
     series
 }

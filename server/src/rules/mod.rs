@@ -22,6 +22,7 @@ use siaga_promql::Value;
 use tokio::task::JoinSet;
 
 pub use engine::Rules;
+pub(crate) use evaluate::{ALERTS, ALERTS_FOR_STATE};
 pub use format::RuleFileError;
 
 use crate::app::{App, every};

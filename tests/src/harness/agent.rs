@@ -27,12 +27,12 @@ impl Agent {
         let file = folder.path().join("agent.toml");
         std::fs::write(&file, config)?;
         let token = server.command(&["enrol-token"])?;
-        run(Command::new(program("siaga-agent")).arg("enrol").arg("--config").arg(&file).args([
-            "--server",
-            &server.api.url,
-            "--token",
-            token.trim(),
-        ]))?;
+        run(Command::new(program("siaga-agent"))
+            .arg("enrol")
+            .arg("--config")
+            .arg(&file)
+            .args(["--server", &server.api.url])
+            .env("SIAGA_ENROL_TOKEN", token.trim()))?;
         let mut agent = Self { folder, child: None };
         agent.launch()?;
         Ok(agent)

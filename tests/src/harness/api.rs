@@ -1,6 +1,7 @@
 //! Asks a server over HTTP as a user would.
 
 use anyhow::{Context as _, ensure};
+use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use siaga_protocol::remote_write::{self, Label, Sample, TimeSeries, WriteRequest};
@@ -106,4 +107,11 @@ pub fn series(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> TimeSeries {
         labels: labels.iter().map(label).collect(),
         samples: samples.iter().map(|&(timestamp, value)| Sample { value, timestamp }).collect(),
     }
+}
+
+/// The cookies that an answer sets, as a browser sends them back.
+#[must_use]
+pub fn cookies(headers: &HeaderMap) -> String {
+    let set = headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
+    set.filter_map(|cookie| cookie.split(';').next()).collect::<Vec<_>>().join("; ")
 }

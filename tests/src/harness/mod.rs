@@ -9,7 +9,7 @@ mod server;
 mod wait;
 
 pub use agent::Agent;
-pub use api::{Api, series};
+pub use api::{Api, cookies, series};
 pub use programs::program;
 pub use server::Server;
 pub use wait::{free_port, wait_for};

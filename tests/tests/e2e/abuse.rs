@@ -60,6 +60,25 @@ async fn a_refused_write_leaves_no_metadata_and_a_token_makes_no_token() {
         server.api.request(Method::POST, "/api/v1/tokens").json(&serde_json::json!({"name": "selamanya"}));
     assert_eq!(more.send().await.unwrap().status(), StatusCode::FORBIDDEN);
     let enrol = server.api.post("/api/v1/enrol-tokens", &serde_json::json!({})).await.unwrap();
+    // A machine in service is not taken over with a token for anybody; its own token stays good.
+    let enrol_as = |token: &serde_json::Value, machine_id: &str| {
+        let body = serde_json::json!({
+            "token": token, "hostname": "web", "machine_id": machine_id, "agent_version": "1"
+        });
+        server.api.request(Method::POST, "/api/v1/agents/enrol").json(&body).send()
+    };
+    let web: serde_json::Value = enrol_as(&enrol["token"], "m1").await.unwrap().json().await.unwrap();
+    let enrol = server.api.post("/api/v1/enrol-tokens", &serde_json::json!({})).await.unwrap();
+    assert_eq!(enrol_as(&enrol["token"], "m1").await.unwrap().status(), StatusCode::CONFLICT);
+    let agent = server.api.with_token(web["agent_token"].as_str().unwrap());
+    let (status, text) =
+        agent.write(vec![series(&[("__name__", "ALERTS"), ("instance", "web")], &[(1, 1.0)])]).await.unwrap();
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{text}");
+    assert!(text.contains("only the server writes"), "{text}");
+    let for_web = server.api.post("/api/v1/enrol-tokens", &serde_json::json!({"host": "web"})).await.unwrap();
+    assert_eq!(enrol_as(&for_web["token"], "m1").await.unwrap().status(), StatusCode::OK);
+    let trail = server.api.get("/api/v1/audit").await.unwrap().to_string();
+    assert!(trail.contains("host.enrol.refuse") && trail.contains("host.enrol.again"), "{trail}");
     for hostname in ["..", " ", "a/b", "\u{202e}web", "<script>"] {
         let body = serde_json::json!({
             "token": enrol["token"], "hostname": hostname, "machine_id": "m", "agent_version": "1"

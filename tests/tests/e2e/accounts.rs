@@ -1,7 +1,7 @@
 //! Users and tokens on the pages: what each role may do, what is refused, and that nobody locks the office out.
 
 use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
-use siaga_tests::harness::Server;
+use siaga_tests::harness::{Server, cookies};
 
 /// A person with a session, who sends forms as a browser does.
 struct Person {
@@ -17,8 +17,8 @@ impl Person {
         let form = [("username", user), ("password", password)];
         let request = http.post(format!("{url}/masuk")).header("sec-fetch-site", "same-origin").form(&form);
         let answer = request.send().await.unwrap();
-        let cookie = answer.headers().get("set-cookie")?.to_str().unwrap().split(';').next()?.to_owned();
-        Some(Self { http, url, cookie })
+        let cookie = cookies(answer.headers());
+        (!cookie.is_empty()).then_some(Self { http, url, cookie })
     }
 
     fn as_browser(&self, request: RequestBuilder) -> RequestBuilder {

@@ -103,7 +103,7 @@ async fn unknown_tokens_and_missing_rights_are_refused() {
     assert_eq!(foreign.status(), StatusCode::FORBIDDEN, "a form from another site must not sign anybody in");
     let answer = login.post(&url).header("sec-fetch-site", "same-origin").form(&form).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-    let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let cookie = siaga_tests::harness::cookies(answer.headers());
     let as_budi = |method: Method, path: &str| {
         login.request(method, format!("{}{path}", server.api.url)).header("cookie", &cookie)
     };

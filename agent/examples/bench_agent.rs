@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::time::{ClockId, clock_gettime};
-use siaga_agent::collectors::Registry;
+use siaga_agent::collectors;
 use siaga_agent::config::Collect;
 use siaga_agent::counters::Counters;
 use siaga_agent::samples::Recorder;
@@ -69,18 +69,19 @@ fn spool_a_day() -> anyhow::Result<(f64, f64)> {
     Ok((files.map(|meta| meta.len()).sum::<u64>() as f64, f64::from(DAY_COLLECTIONS) * 300.0))
 }
 
-fn main() -> anyhow::Result<()> {
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
     let collections: u32 = std::env::args().nth(1).map_or(Ok(1_000), |word| word.parse())?;
     let folder = tempfile::tempdir()?;
-    let mut registry = Registry::new(&Collect::default(), Path::new("/"), Arc::new(Counters::default()));
+    let mut runner = collectors::runner(&Collect::default(), Path::new("/"), &Arc::new(Counters::default()));
     let mut recorder = Recorder::default();
     let mut spool = Spool::open(folder.path(), 1 << 30, Arc::new(Counters::default()))?;
     for _ in 0..20 {
-        registry.collect(&mut recorder);
+        runner.collect(&mut recorder).await;
     }
     let (memory, before) = (resident_kib(), cpu_ms());
     for time in 0..collections {
-        registry.collect(&mut recorder);
+        runner.collect(&mut recorder).await;
         spool.append(i64::from(time) * 15_000, &recorder);
     }
     let spent = (cpu_ms() - before) / f64::from(collections);

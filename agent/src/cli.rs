@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
-use crate::collectors::Registry;
+use crate::collectors;
 use crate::config::{Collect, Config, ServerUrl};
 use crate::counters::Counters;
 use crate::samples::Recorder;
@@ -86,7 +86,7 @@ impl Cli {
                 Config::load(&file)?;
                 print(&format!("{}: good\n", file.display()))
             }
-            Command::Once { config } => once(config.as_deref()),
+            Command::Once { config } => once(config.as_deref()).await,
         }
     }
 }
@@ -118,13 +118,13 @@ fn read_token(file: &Path) -> anyhow::Result<String> {
     read.with_context(|| format!("cannot read the enrolment token from {}", file.display()))
 }
 
-fn once(path: Option<&Path>) -> anyhow::Result<()> {
+async fn once(path: Option<&Path>) -> anyhow::Result<()> {
     let collect = match path {
         Some(path) => Config::load(path)?.collect,
         None => Collect::default(),
     };
     let mut recorder = Recorder::default();
-    Registry::new(&collect, Path::new("/"), Arc::new(Counters::default())).collect(&mut recorder);
+    collectors::runner(&collect, Path::new("/"), &Arc::new(Counters::default())).collect(&mut recorder).await;
     print(&recorder.to_text())
 }
 

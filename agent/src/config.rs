@@ -10,6 +10,7 @@ use std::time::Duration;
 use regex::Regex;
 use serde::Deserialize;
 use siaga_protocol::agent_api::ActionOffer;
+use siaga_protocol::toml_text::{self, TomlTextError};
 
 use crate::collectors::CollectorName;
 
@@ -75,12 +76,24 @@ pub struct Collect {
     pub interval_seconds: Seconds<1, 300, 15>,
     /// Collectors that are switched off.
     pub disabled_collectors: Vec<CollectorName>,
+    /// A collector that takes longer is left alone until it comes back; the others go on.
+    pub deadline_seconds: Seconds<1, 60, 5>,
     /// Filesystems.
     pub filesystem: FilesystemFilter,
     /// Block devices.
     pub diskstats: DiskFilter,
     /// Network interfaces.
     pub netdev: NetFilter,
+    /// Files of other programs.
+    pub textfile: Textfile,
+}
+
+/// Where other programs of this host leave figures of their own.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Textfile {
+    /// Folder with files `*.prom`; without one, none are read.
+    pub directory: Option<PathBuf>,
 }
 
 /// Which filesystems are left out, and how long one may take to answer.
@@ -411,17 +424,8 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The content is wrong.
-    #[error("{}: line {line}: {field}: {reason}", path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// Line, from 1.
-        line: usize,
-        /// Dotted name of the field.
-        field: String,
-        /// What is wrong.
-        reason: String,
-    },
+    #[error(transparent)]
+    Invalid(#[from] TomlTextError),
 }
 
 impl Config {
@@ -443,34 +447,8 @@ impl Config {
     /// # Errors
     /// The line and field that are wrong.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            let (line, field) = locate(text, at);
-            let reason = error.message().lines().next().unwrap_or_default().to_owned();
-            ConfigError::Invalid { path: path.into(), line, field, reason }
-        })
+        Ok(toml_text::parse(&path.display().to_string(), text)?)
     }
-}
-
-/// Line (from 1) and dotted field at a byte of a TOML text, for messages.
-fn locate(text: &str, at: usize) -> (usize, String) {
-    let before = text.get(..at).unwrap_or(text);
-    let line_number = before.matches('\n').count() + 1;
-    let (mut table, mut key) = ("", "");
-    for line in text.lines().take(line_number).map(str::trim) {
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(name, _)| name)
-            && !name.contains(['"', ',', '{'])
-        {
-            (table, key) = (name.trim().trim_start_matches('['), "");
-        } else if let Some((name, _)) = line.split_once('=')
-            && !name.trim().is_empty()
-            && name.trim().chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
-        {
-            key = name.trim();
-        }
-    }
-    let field = [table, key].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
-    (line_number, if field.is_empty() { "(file)".into() } else { field })
 }
 
 #[cfg(test)]
@@ -490,40 +468,38 @@ mod tests {
 
     #[test]
     fn a_wrong_file_names_line_and_field() {
-        for (text, expected) in [
+        for (text, line, expected) in [
             (
                 "[collect]\ninterval_seconds = 0",
-                "agent.toml: line 2: collect.interval_seconds: 0 is out of range, must be 1 to 300",
+                2,
+                "collect.interval_seconds: 0 is out of range, must be 1 to 300",
             ),
             (
                 "[collect]\n\ninterval_seconds = \"x\"",
-                "agent.toml: line 3: collect.interval_seconds: invalid type: string \"x\", expected u64",
+                3,
+                "collect.interval_seconds: invalid type: string \"x\"",
             ),
-            ("intervall = 3", "agent.toml: line 1: intervall: unknown field `intervall`"),
+            ("intervall = 3", 1, "intervall: unknown field `intervall`"),
             (
                 "[collect.netdev]\nexclude_devices = '('",
-                "agent.toml: line 2: collect.netdev.exclude_devices: not a regular expression: error: unclosed group",
+                2,
+                "collect.netdev.exclude_devices: not a regular expression: ",
             ),
-            (
-                "[actions.a]\ncommand = []",
-                "agent.toml: line 2: actions.a.command: must be a list that begins with a program",
-            ),
-            (
-                "[server]\nurl = \"ftp://x\"",
-                "agent.toml: line 2: server.url: \"ftp://x\" must begin with http",
-            ),
+            ("[actions.a]\ncommand = []", 2, "actions.a.command: must be a list that begins with a program"),
+            ("[server]\nurl = \"ftp://x\"", 2, "server.url: \"ftp://x\" must begin with http"),
             (
                 "[collect]\ndisabled_collectors = [\n\"cpu\",\n\"gpu\"]",
-                "agent.toml: line 4: collect.disabled_collectors: unknown variant `gpu`",
+                4,
+                "collect.disabled_collectors[1]: unknown variant `gpu`",
             ),
-            ("a = ", "agent.toml: line 1: a: "),
-            ("[actions.a]\n", "agent.toml: line 1: actions.a: missing field `command`"),
-            (
-                "[actions.\"a b\"]\ncommand = [\"x\"]",
-                "agent.toml: line 1: (file): action name \"a b\" must be",
-            ),
+            ("a = ", 1, ""),
+            ("[actions.a]\n", 1, "actions.a: missing field `command`"),
+            ("[actions.\"a b\"]\ncommand = [\"x\"]", 1, "actions: action name \"a b\" must be"),
         ] {
-            assert!(error(text).starts_with(expected), "{text}\n{}", error(text));
+            let error = error(text);
+            let rest = error.strip_prefix(&format!("agent.toml:{line}:"));
+            let rest = rest.and_then(|rest| rest.split_once(": ")).map(|(_, rest)| rest);
+            assert!(rest.is_some_and(|rest| rest.starts_with(expected)), "{text}\n{error}");
         }
     }
 
@@ -567,10 +543,11 @@ mod tests {
             text.lines().map(|l| l.strip_prefix("#= ").unwrap_or(l)).fold(String::new(), |a, l| a + l + "\n");
         let full = Config::parse(&active, &path).unwrap();
         assert!(full.server.url.is_some() && full.server.ca_file.is_some());
+        assert!(full.collect.textfile.directory.is_some());
         let action = full.actions.get("restart-web").unwrap();
         assert!(action.undo.is_some() && action.user.is_some() && !action.description.is_empty());
         let mut stated = Vec::new();
         keys(&toml::from_str(&active).unwrap(), "", &mut stated);
-        assert_eq!(stated.len(), 23, "a key was added or removed: {stated:#?}");
+        assert_eq!(stated.len(), 25, "a key was added or removed: {stated:#?}");
     }
 }

@@ -3,11 +3,11 @@
 //! Invariants: all samples of a collection bear one time; a tick that was missed is skipped, not made up for.
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::collectors::Registry;
+use crate::collectors::{self, Runner};
 use crate::config::Collect;
 use crate::context::Context;
 use crate::samples::Recorder;
@@ -35,11 +35,11 @@ pub async fn run(context: Context) {
     let mut first = true;
     loop {
         let collect = running.borrow_and_update().config.collect.clone();
-        let mut registry = Registry::new(&collect, Path::new("/"), Arc::clone(&context.counters));
+        let mut runner = collectors::runner(&collect, Path::new("/"), &context.counters);
         if std::mem::take(&mut first) {
-            collect_into_spool(&context, &mut registry, &mut recorder);
+            collect_into_spool(&context, &mut runner, &mut recorder).await;
         }
-        tick_until_changed(&context, &mut running, &collect, &mut registry, &mut recorder).await;
+        tick_until_changed(&context, &mut running, &collect, &mut runner, &mut recorder).await;
     }
 }
 
@@ -47,7 +47,7 @@ async fn tick_until_changed(
     context: &Context,
     running: &mut crate::context::RunningReceiver,
     collect: &Collect,
-    registry: &mut Registry,
+    runner: &mut Runner,
     recorder: &mut Recorder,
 ) {
     let interval_ms = i64::try_from(collect.interval_seconds.get() * 1_000).unwrap_or(i64::MAX);
@@ -61,13 +61,13 @@ async fn tick_until_changed(
                 continue;
             }
         }
-        collect_into_spool(context, registry, recorder);
+        collect_into_spool(context, runner, recorder).await;
     }
 }
 
-fn collect_into_spool(context: &Context, registry: &mut Registry, recorder: &mut Recorder) {
+async fn collect_into_spool(context: &Context, runner: &mut Runner, recorder: &mut Recorder) {
     let (time_ms, started) = (clock::now_ms(), Instant::now());
-    registry.collect(recorder);
+    runner.collect(recorder).await;
     context.spool.lock().unwrap_or_else(PoisonError::into_inner).append(time_ms, recorder);
     context.counters.collection_micros.set(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX));
     context.collected.notify_one();

@@ -3,6 +3,9 @@
 //! Series are interned, so that a collection in the steady state allocates nothing. Invariants: a series appears at
 //! most once in a collection; one that was there before and is not now gets the stale marker, once; the number of
 //! series is bounded by [`MAX_SERIES`].
+//!
+//! Collectors write into an [`Output`] of their own, so that one that hangs holds nothing that others need; the
+//! [`Recorder`] takes the outputs up.
 
 use std::collections::HashMap;
 
@@ -26,6 +29,16 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The kind behind `# TYPE`. The parts of histograms and summaries are told apart by their names, not here.
+    #[must_use]
+    pub fn of_text(text: &str) -> Self {
+        match text {
+            "counter" => Self::Counter,
+            "gauge" => Self::Gauge,
+            _ => Self::Untyped,
+        }
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -47,6 +60,76 @@ struct Series {
     kind: Kind,
     /// Collection in which it was seen last.
     seen: u64,
+}
+
+/// What one collector found: values with their series, in the order in which they were found.
+#[derive(Default)]
+pub struct Output {
+    /// Keys of series behind one another, see [`Recorder::record`].
+    keys: String,
+    rows: Vec<OutputRow>,
+}
+
+struct OutputRow {
+    kind: Kind,
+    /// Where its key ends; it begins where the one before ends.
+    key_end: usize,
+    value: f64,
+}
+
+impl Output {
+    /// Empties it, and keeps its room.
+    pub fn clear(&mut self) {
+        self.keys.clear();
+        self.rows.clear();
+    }
+
+    /// Records a counter.
+    pub fn counter(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        self.record(Kind::Counter, name, labels, value);
+    }
+
+    /// Records a gauge.
+    pub fn gauge(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        self.record(Kind::Gauge, name, labels, value);
+    }
+
+    /// Records a value.
+    pub fn record(&mut self, kind: Kind, name: &str, labels: &[(&str, &str)], value: f64) {
+        write_key(name, labels.iter().copied(), &mut self.keys);
+        self.rows.push(OutputRow { kind, key_end: self.keys.len(), value });
+    }
+
+    /// Number of values.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    fn rows(&self) -> impl Iterator<Item = (Kind, &str, f64)> {
+        let mut start = 0;
+        self.rows.iter().map(move |row| {
+            let key = self.keys.get(start..row.key_end).unwrap_or_default();
+            start = row.key_end;
+            (row.kind, key, row.value)
+        })
+    }
+}
+
+/// NUL separates the parts of a key. It stands in no file name and in no text of the kernel; what others say is cut
+/// there.
+fn write_key<'a>(name: &str, labels: impl Iterator<Item = (&'a str, &'a str)>, key: &mut String) {
+    key.push_str(name);
+    for part in labels.flat_map(|(label, text)| [label, text]) {
+        key.push('\0');
+        key.push_str(part.split('\0').next().unwrap_or_default());
+    }
 }
 
 /// Takes up the values of one collection after the other.
@@ -84,17 +167,24 @@ impl Recorder {
 
     /// Records a value. A second one for the same series in a collection is left out.
     pub fn record(&mut self, kind: Kind, name: &str, labels: &[(&str, &str)], value: f64) {
-        // NUL separates: it stands in no file name and in no text of the kernel.
-        self.key.clear();
-        self.key.push_str(name);
-        for (label, text) in labels {
-            for part in ["\0", label, "\0", text] {
-                self.key.push_str(part);
-            }
+        let mut key = std::mem::take(&mut self.key);
+        key.clear();
+        write_key(name, labels.iter().copied(), &mut key);
+        self.record_key(kind, &key, value);
+        self.key = key;
+    }
+
+    /// Takes up what a collector found.
+    pub fn take_up(&mut self, output: &Output) {
+        for (kind, key, value) in output.rows() {
+            self.record_key(kind, key, value);
         }
-        let id = match self.ids.get(self.key.as_str()) {
+    }
+
+    fn record_key(&mut self, kind: Kind, key: &str, value: f64) {
+        let id = match self.ids.get(key) {
             Some(&id) => id,
-            None => match self.intern(kind, name, labels) {
+            None => match self.intern(kind, key) {
                 Some(id) => id,
                 None => return,
             },
@@ -106,18 +196,22 @@ impl Recorder {
         }
     }
 
-    fn intern(&mut self, kind: Kind, name: &str, labels: &[(&str, &str)]) -> Option<SeriesId> {
+    fn intern(&mut self, kind: Kind, key: &str) -> Option<SeriesId> {
         if self.series.len() >= MAX_SERIES {
             self.refused += 1;
             return None;
         }
         let id = u32::try_from(self.series.len()).ok()?;
-        let mut sorted: Vec<(Box<str>, Box<str>)> = std::iter::once(("__name__", name))
-            .chain(labels.iter().copied().filter(|(_, text)| !text.is_empty()))
-            .map(|(label, text)| (label.into(), text.into()))
-            .collect();
+        let mut parts = key.split('\0');
+        let name = parts.next().unwrap_or_default();
+        let mut sorted: Vec<(Box<str>, Box<str>)> = vec![("__name__".into(), name.into())];
+        while let (Some(label), Some(text)) = (parts.next(), parts.next()) {
+            if !text.is_empty() {
+                sorted.push((label.into(), text.into()));
+            }
+        }
         sorted.sort_unstable();
-        self.ids.insert(self.key.as_str().into(), id);
+        self.ids.insert(key.into(), id);
         self.series.push(Series { labels: sorted.into(), kind, seen: 0 });
         Some(id)
     }
@@ -230,6 +324,22 @@ mod tests {
         let mut recorder = Recorder::default();
         collect(&mut recorder, &["a", "a"]);
         assert_eq!(recorder.samples().len(), 1);
+    }
+
+    #[test]
+    fn an_output_is_taken_up_as_if_it_had_been_recorded() {
+        let (mut output, mut recorder) = (Output::default(), Recorder::default());
+        for value in [1.0, 2.0] {
+            output.clear();
+            output.counter("n_total", &[("path", "a\0b"), ("none", "")], value);
+            output.gauge("g", &[], value);
+            recorder.begin();
+            recorder.take_up(&output);
+            recorder.end();
+        }
+        let text = "# TYPE g gauge\ng 2\n# TYPE n_total counter\nn_total{path=\"a\"} 2\n";
+        assert_eq!(recorder.to_text(), text);
+        assert_eq!((output.len(), recorder.series.len()), (2, 2));
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, openat};
 
 /// Largest file that is read, in bytes. `/proc/stat` of a very large machine stays far below.
 pub const MAX_FILE_BYTES: usize = 8 * 1024 * 1024;
@@ -83,6 +86,43 @@ impl Source {
         let path = self.path("proc/stat");
         self.stat_is_fresh = true;
         self.stat.fill(path)
+    }
+}
+
+/// An open folder, for many small files in it: `/sys` has one for each figure.
+pub struct Folder(OwnedFd);
+
+impl Source {
+    /// Opens a folder below the root.
+    #[must_use]
+    pub fn folder(&self, relative: &str) -> Option<Folder> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::open(self.path(relative), flags, Mode::empty()).ok().map(Folder)
+    }
+
+    /// Names in a folder below the root, sorted; none if it is not there.
+    #[must_use]
+    pub fn names(&self, relative: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path(relative)).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries.filter_map(|e| e.file_name().into_string().ok()).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+impl Folder {
+    /// The text of a small file, blanks at its ends taken off. `None` if it cannot be read, is no text or does not fit:
+    /// many files of `/sys` exist and refuse to be read.
+    pub fn read<'b>(&self, name: &str, buffer: &'b mut [u8]) -> Option<&'b str> {
+        let file = openat(&self.0, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        let length = rustix::io::read(&file, &mut *buffer).ok()?;
+        std::str::from_utf8(buffer.get(..length)?).ok().map(str::trim)
+    }
+
+    /// The number in a small file.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<f64> {
+        self.read(name, &mut [0; 64])?.parse().ok()
     }
 }
 

@@ -105,7 +105,7 @@ async fn a_wrong_new_configuration_is_refused_with_its_place_and_the_running_one
     .await
     .unwrap()
     .unwrap();
-    assert!(line.contains("agent.toml: line 4: collect.interval_seconds: 0 is out of range"), "{line}");
+    assert!(line.contains("agent.toml:4:20: collect.interval_seconds: 0 is out of range"), "{line}");
     let before = server.record.lock().unwrap().writes.len();
     server.until(|record| (record.writes.len() > before).then_some(())).await;
     child.kill().unwrap();
@@ -118,7 +118,10 @@ async fn configuration_and_collection_can_be_tried_by_hand() {
     let config = write_config(dir.path(), "[spool]\nmax_bytes = 1\n");
     let wrong = output(&["check-config", "--config", &config]).await;
     assert!(!wrong.status.success());
-    assert!(String::from_utf8_lossy(&wrong.stderr).contains("line 3: spool.max_bytes: 1 is out of range"));
+    assert!(
+        String::from_utf8_lossy(&wrong.stderr)
+            .contains("agent.toml:3:13: spool.max_bytes: 1 is out of range")
+    );
     let config = write_config(dir.path(), "");
     assert!(output(&["check-config", "--config", &config]).await.status.success());
     let once = output(&["once"]).await;

@@ -6,7 +6,7 @@
 use rustix::param::clock_ticks_per_second;
 
 use super::{CollectError, Collector, number, value};
-use crate::samples::Recorder;
+use crate::samples::Output;
 use crate::source::Source;
 
 const MODES: [&str; 8] = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"];
@@ -26,7 +26,7 @@ pub(super) struct Cpu {
 }
 
 impl Collector for Cpu {
-    fn collect(&mut self, source: &mut Source, out: &mut Recorder) -> Result<(), CollectError> {
+    fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
         let ticks = clock_ticks_per_second();
         let lines = source.proc_stat()?.lines().filter_map(|line| line.strip_prefix("cpu"));
         let mut found = false;

@@ -1,9 +1,10 @@
 //! Block devices, from `/proc/diskstats`: `node_disk_*`. Old kernels write fewer fields; those are left out.
+//! `node_disk_info` adds what udev knows of the device, where udev runs.
 
 use super::{CollectError, Collector, value};
 use crate::config::DiskFilter;
-use crate::samples::{Kind, Recorder};
-use crate::source::Source;
+use crate::samples::{Kind, Output};
+use crate::source::{Folder, Source};
 
 pub(super) struct Diskstats {
     filter: DiskFilter,
@@ -48,13 +49,17 @@ const FIELDS: [(&str, Kind, Unit); 17] = [
 ];
 
 impl Collector for Diskstats {
-    fn collect(&mut self, source: &mut Source, out: &mut Recorder) -> Result<(), CollectError> {
+    fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
+        let udev = source.folder("run/udev/data");
         for line in source.read("proc/diskstats")?.lines() {
-            let mut words = line.split_ascii_whitespace().skip(2);
-            let Some(device) = words.next() else { continue };
+            let mut words = line.split_ascii_whitespace();
+            let (Some(major), Some(minor), Some(device)) = (words.next(), words.next(), words.next()) else {
+                continue;
+            };
             if self.filter.exclude_devices.matches(device) {
                 continue;
             }
+            tell_info(udev.as_ref(), device, (major, minor), out);
             for ((name, kind, unit), word) in FIELDS.iter().zip(words) {
                 let Ok(count) = word.parse().map(value) else { continue };
                 let amount = match unit {
@@ -67,4 +72,32 @@ impl Collector for Diskstats {
         }
         Ok(())
     }
+}
+
+/// Label of `node_disk_info` and key of udev's database.
+const INFO: [(&str, &str); 5] = [
+    ("model", "E:ID_MODEL="),
+    ("path", "E:ID_PATH="),
+    ("revision", "E:ID_REVISION="),
+    ("serial", "E:ID_SERIAL_SHORT="),
+    ("wwn", "E:ID_WWN="),
+];
+
+fn tell_info(udev: Option<&Folder>, device: &str, (major, minor): (&str, &str), out: &mut Output) {
+    let mut buffer = [0; 8192];
+    let text = udev.and_then(|udev| udev.read(&format!("b{major}:{minor}"), &mut buffer)).unwrap_or_default();
+    let mut labels = [
+        ("device", device),
+        ("major", major),
+        ("minor", minor),
+        ("", ""),
+        ("", ""),
+        ("", ""),
+        ("", ""),
+        ("", ""),
+    ];
+    for (label, (name, key)) in labels.iter_mut().skip(3).zip(INFO) {
+        *label = (name, text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default());
+    }
+    out.gauge("node_disk_info", &labels, 1.0);
 }

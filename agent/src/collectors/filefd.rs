@@ -1,13 +1,13 @@
 //! Open files of the whole system and their limit, from `/proc/sys/fs/file-nr`.
 
 use super::{CollectError, Collector, value};
-use crate::samples::Recorder;
+use crate::samples::Output;
 use crate::source::Source;
 
 pub(super) struct Filefd;
 
 impl Collector for Filefd {
-    fn collect(&mut self, source: &mut Source, out: &mut Recorder) -> Result<(), CollectError> {
+    fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
         let mut words = source.read("proc/sys/fs/file-nr")?.split_ascii_whitespace().map(str::parse::<u64>);
         let (Some(Ok(allocated)), Some(Ok(_)), Some(Ok(maximum))) =
             (words.next(), words.next(), words.next())

@@ -14,7 +14,7 @@ use rustix::fs::StatVfs;
 
 use super::{CollectError, Collector, value};
 use crate::config::FilesystemFilter;
-use crate::samples::Recorder;
+use crate::samples::Output;
 use crate::source::Source;
 
 /// Threads that may hang at the same time. Beyond, filesystems are reported as broken without being asked.
@@ -165,7 +165,7 @@ impl Filesystem {
 }
 
 impl Collector for Filesystem {
-    fn collect(&mut self, source: &mut Source, out: &mut Recorder) -> Result<(), CollectError> {
+    fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
         let table = read_mount_table(source)?;
         // The table seldom changes; the patterns are tried only when it does.
         if table != self.table {

@@ -1,7 +1,7 @@
 //! Every field of `/proc/meminfo` as `node_memory_*`, in bytes where the kernel counts in kB.
 
 use super::{CollectError, Collector, value};
-use crate::samples::Recorder;
+use crate::samples::Output;
 use crate::source::Source;
 
 #[derive(Default)]
@@ -10,7 +10,7 @@ pub(super) struct Meminfo {
 }
 
 impl Collector for Meminfo {
-    fn collect(&mut self, source: &mut Source, out: &mut Recorder) -> Result<(), CollectError> {
+    fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
         let mut found = 0;
         for line in source.read("proc/meminfo")?.lines() {
             let Some((field, rest)) = line.split_once(':') else { continue };

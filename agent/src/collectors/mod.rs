@@ -4,72 +4,110 @@
 //! server, and reading into one kept buffer without building a value for each line is what keeps the agent light.
 //! Collectors know neither spool nor network. The root folder is given, so that a folder can stand in for the kernel.
 
+mod arp;
+mod conntrack;
 mod cpu;
 mod diskstats;
+mod entropy;
 mod filefd;
 pub mod filesystem;
 mod loadavg;
 mod meminfo;
+mod netclass;
 mod netdev;
+mod netstat;
 mod os;
 mod own;
+mod pressure;
 mod processes;
+pub mod runner;
+mod selinux;
+mod sockstat;
+mod softnet;
 mod stat;
+pub mod textfile;
 mod time;
+mod timex;
+mod udp_queues;
 mod uname;
 mod vmstat;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::config::Collect;
 use crate::counters::Counters;
-use crate::samples::Recorder;
+use crate::samples::Output;
 use crate::source::{Source, SourceError};
 
 pub(crate) use filesystem::read_mount_table;
 pub use filesystem::{StatProbe, parse_mounts};
 pub use os::parse_os_release;
+pub use runner::Runner;
 
 /// A collector, as the configuration names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each is documented in the file of its name")]
 pub enum CollectorName {
+    Arp,
+    Conntrack,
     Cpu,
     Diskstats,
+    Entropy,
     Filefd,
     Filesystem,
     Loadavg,
     Meminfo,
+    Netclass,
     Netdev,
+    Netstat,
     Os,
     Own,
+    Pressure,
     Processes,
+    Selinux,
+    Sockstat,
+    Softnet,
     Stat,
+    Textfile,
     Time,
+    Timex,
+    UdpQueues,
     Uname,
     Vmstat,
 }
 
 impl CollectorName {
     /// All, in the order in which they run.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 26] = [
         Self::Cpu,
         Self::Stat,
         Self::Meminfo,
         Self::Vmstat,
         Self::Loadavg,
+        Self::Pressure,
         Self::Diskstats,
         Self::Netdev,
+        Self::Netclass,
+        Self::Netstat,
+        Self::Sockstat,
+        Self::Softnet,
+        Self::UdpQueues,
+        Self::Arp,
+        Self::Conntrack,
+        Self::Entropy,
         Self::Filefd,
         Self::Processes,
+        Self::Selinux,
         Self::Time,
+        Self::Timex,
         Self::Uname,
         Self::Os,
+        Self::Textfile,
         Self::Filesystem,
         Self::Own,
     ];
@@ -78,18 +116,30 @@ impl CollectorName {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Arp => "arp",
+            Self::Conntrack => "conntrack",
             Self::Cpu => "cpu",
             Self::Diskstats => "diskstats",
+            Self::Entropy => "entropy",
             Self::Filefd => "filefd",
             Self::Filesystem => "filesystem",
             Self::Loadavg => "loadavg",
             Self::Meminfo => "meminfo",
+            Self::Netclass => "netclass",
             Self::Netdev => "netdev",
+            Self::Netstat => "netstat",
             Self::Os => "os",
             Self::Own => "own",
+            Self::Pressure => "pressure",
             Self::Processes => "processes",
+            Self::Selinux => "selinux",
+            Self::Sockstat => "sockstat",
+            Self::Softnet => "softnet",
             Self::Stat => "stat",
+            Self::Textfile => "textfile",
             Self::Time => "time",
+            Self::Timex => "timex",
+            Self::UdpQueues => "udp_queues",
             Self::Uname => "uname",
             Self::Vmstat => "vmstat",
         }
@@ -111,6 +161,9 @@ pub enum CollectError {
         /// What was looked for.
         what: &'static str,
     },
+    /// It did not come back in time.
+    #[error("it has not come back after {} s", .0.as_secs_f64())]
+    Hangs(Duration),
     /// The kernel refused.
     #[error("cannot {operation}")]
     System {
@@ -128,79 +181,50 @@ pub trait Collector: Send {
     ///
     /// # Errors
     /// What could not be read; what was recorded before stays.
-    fn collect(&mut self, source: &mut Source, out: &mut Recorder) -> Result<(), CollectError>;
+    fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError>;
 }
 
-struct Entry {
-    name: CollectorName,
-    collector: Box<dyn Collector>,
-    failing: bool,
-}
-
-/// The collectors that are switched on.
-pub struct Registry {
-    source: Source,
-    entries: Vec<Entry>,
-}
-
-impl Registry {
-    /// Collectors as configured, below `root` (normally `/`).
-    #[must_use]
-    pub fn new(config: &Collect, root: &Path, counters: Arc<Counters>) -> Self {
-        let enabled =
-            CollectorName::ALL.into_iter().filter(|name| !config.disabled_collectors.contains(name));
-        let entries = enabled
-            .map(|name| Entry { name, collector: build(name, config, &counters), failing: false })
-            .collect();
-        Self { source: Source::new(root), entries }
-    }
-
-    /// One collection. A collector that fails costs only its own series.
-    pub fn collect(&mut self, out: &mut Recorder) {
-        out.begin();
-        self.source.begin();
-        for entry in &mut self.entries {
-            let started = Instant::now();
-            let result = entry.collector.collect(&mut self.source, out);
-            let labels = [("collector", entry.name.as_str())];
-            out.gauge("node_scrape_collector_duration_seconds", &labels, round_to_micro(started.elapsed()));
-            out.gauge("node_scrape_collector_success", &labels, f64::from(u8::from(result.is_ok())));
-            match (&result, entry.failing) {
-                (Err(error), false) => tracing::warn!(
-                    collector = entry.name.as_str(),
-                    error = crate::error_chain(error),
-                    "collector fails"
-                ),
-                (Ok(()), true) => tracing::info!(collector = entry.name.as_str(), "collector works again"),
-                _ => {}
-            }
-            entry.failing = result.is_err();
-        }
-        out.end();
-    }
+/// The collectors that are switched on, below `root` (normally `/`), with their thread.
+#[must_use]
+pub fn runner(config: &Collect, root: &Path, counters: &Arc<Counters>) -> Runner {
+    let enabled = CollectorName::ALL.into_iter().filter(|name| !config.disabled_collectors.contains(name));
+    let collectors = enabled.map(|name| (name.as_str(), build(name, config, counters)));
+    Runner::new(collectors, root, config.deadline_seconds.seconds())
 }
 
 fn build(name: CollectorName, config: &Collect, counters: &Arc<Counters>) -> Box<dyn Collector> {
     match name {
+        CollectorName::Arp => Box::<arp::Arp>::default(),
+        CollectorName::Conntrack => Box::new(conntrack::Conntrack),
         CollectorName::Cpu => Box::<cpu::Cpu>::default(),
         CollectorName::Diskstats => Box::new(diskstats::Diskstats::new(config.diskstats.clone())),
+        CollectorName::Entropy => Box::new(entropy::Entropy),
         CollectorName::Filefd => Box::new(filefd::Filefd),
         CollectorName::Filesystem => Box::new(filesystem::Filesystem::new(config.filesystem.clone())),
         CollectorName::Loadavg => Box::new(loadavg::Loadavg),
         CollectorName::Meminfo => Box::<meminfo::Meminfo>::default(),
+        CollectorName::Netclass => Box::new(netclass::Netclass::new(config.netdev.clone())),
         CollectorName::Netdev => Box::new(netdev::Netdev::new(config.netdev.clone())),
+        CollectorName::Netstat => Box::<netstat::Netstat>::default(),
         CollectorName::Os => Box::new(os::Os),
         CollectorName::Own => Box::new(own::Own::new(Arc::clone(counters))),
+        CollectorName::Pressure => Box::new(pressure::Pressure),
         CollectorName::Processes => Box::new(processes::Processes),
+        CollectorName::Selinux => Box::new(selinux::Selinux),
+        CollectorName::Sockstat => Box::<sockstat::Sockstat>::default(),
+        CollectorName::Softnet => Box::new(softnet::Softnet),
         CollectorName::Stat => Box::new(stat::Stat),
-        CollectorName::Time => Box::new(time::Time),
+        CollectorName::Textfile => Box::new(textfile::Textfile::new(config.textfile.clone())),
+        CollectorName::Time => Box::<time::Time>::default(),
+        CollectorName::Timex => Box::new(timex::Timex),
+        CollectorName::UdpQueues => Box::new(udp_queues::UdpQueues),
         CollectorName::Uname => Box::new(uname::UnameInfo),
         CollectorName::Vmstat => Box::<vmstat::Vmstat>::default(),
     }
 }
 
 /// A duration in seconds, to the microsecond: shorter in the spool, and finer than anybody can use.
-pub(crate) fn round_to_micro(duration: std::time::Duration) -> f64 {
+pub(crate) fn round_to_micro(duration: Duration) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a double holds 285 years of microseconds exactly")]
     let micros = duration.as_micros() as f64;
     micros / 1e6

@@ -1,8 +1,8 @@
-//! Network interfaces, from `/proc/net/dev`: `node_network_receive_*`, `node_network_transmit_*`.
+//! Network interfaces, from `/proc/net/dev` and `/sys/class/net`: `node_network_receive_*`, `node_network_transmit_*`.
 
 use super::{CollectError, Collector, value};
 use crate::config::NetFilter;
-use crate::samples::Recorder;
+use crate::samples::Output;
 use crate::source::Source;
 
 pub(super) struct Netdev {
@@ -36,7 +36,8 @@ const COLUMNS: [&str; 16] = [
 ];
 
 impl Collector for Netdev {
-    fn collect(&mut self, source: &mut Source, out: &mut Recorder) -> Result<(), CollectError> {
+    fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
+        let class = source.folder("sys/class/net");
         for line in source.read("proc/net/dev")?.lines().skip(2) {
             // The name may hold a colon (an alias), the numbers may stand right behind it.
             let Some((device, counts)) = line.rsplit_once(':') else { continue };
@@ -48,6 +49,11 @@ impl Collector for Netdev {
                 if let Ok(count) = word.parse() {
                     out.counter(name, &[("device", device)], value(count));
                 }
+            }
+            // The one counter that stands elsewhere.
+            let path = format!("{device}/statistics/rx_nohandler");
+            if let Some(count) = class.as_ref().and_then(|class| class.number(&path)) {
+                out.counter("node_network_receive_nohandler_total", &[("device", device)], count);
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! The operating system's release, from `/etc/os-release`: `node_os_info`, `node_os_version`.
 
 use super::{CollectError, Collector};
-use crate::samples::Recorder;
+use crate::samples::Output;
 use crate::source::Source;
 
 pub(super) struct Os;
@@ -32,7 +32,7 @@ pub fn parse_os_release(text: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 impl Collector for Os {
-    fn collect(&mut self, source: &mut Source, out: &mut Recorder) -> Result<(), CollectError> {
+    fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
         let path = if source.exists("etc/os-release") { "etc/os-release" } else { "usr/lib/os-release" };
         let mut labels = KEYS.map(|(label, _)| (label, ""));
         for (key, value) in parse_os_release(source.read(path)?) {

@@ -1,14 +1,15 @@
-//! What the agent itself costs and suffers: `siaga_agent_*`.
+//! What the agent itself costs and suffers: `siaga_agent_*`, and `process_*` as every exporter has them.
 
 use std::sync::Arc;
 
-use rustix::param::page_size;
+use rustix::param::{clock_ticks_per_second, page_size};
+use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use siaga_protocol::metric_names as names;
 
 use super::{CollectError, Collector, number, value};
 use crate::counters::Counters;
-use crate::samples::Recorder;
+use crate::samples::Output;
 use crate::source::Source;
 
 pub(super) struct Own {
@@ -30,7 +31,7 @@ pub(crate) fn cpu_seconds() -> f64 {
 }
 
 impl Collector for Own {
-    fn collect(&mut self, source: &mut Source, out: &mut Recorder) -> Result<(), CollectError> {
+    fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
         out.counter(names::AGENT_CPU_SECONDS, &[], cpu_seconds());
         let counters = &self.counters;
         for (name, counter) in [
@@ -45,8 +46,32 @@ impl Collector for Own {
         out.gauge(names::AGENT_SPOOL_BYTES, &[], value(counters.spool_bytes.get()));
         out.gauge(names::AGENT_COLLECT_SECONDS, &[], value(counters.collection_micros.get()) / 1e6);
         out.gauge(names::AGENT_BUILD_INFO, &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-        let pages = number(source.read("proc/self/statm")?.split_ascii_whitespace().nth(1));
-        out.gauge(names::AGENT_RESIDENT_BYTES, &[], value(pages * page_size() as u64));
-        Ok(())
+        tell_process(source, out)
     }
+}
+
+/// Bytes that a limit may not pass, as `prlimit` shows "unlimited".
+const UNLIMITED: f64 = 18_446_744_073_709_551_615.0;
+
+fn tell_process(source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
+    let mut pages = source.read("proc/self/statm")?.split_ascii_whitespace().map(|word| number(Some(word)));
+    let bytes = |pages: Option<u64>| value(pages.unwrap_or(0) * page_size() as u64);
+    let (total, resident) = (bytes(pages.next()), bytes(pages.next()));
+    out.gauge(names::AGENT_RESIDENT_BYTES, &[], resident);
+    out.gauge("process_resident_memory_bytes", &[], resident);
+    out.gauge("process_virtual_memory_bytes", &[], total);
+    out.counter("process_cpu_seconds_total", &[], cpu_seconds());
+    for (name, limit) in
+        [("process_max_fds", Resource::Nofile), ("process_virtual_memory_max_bytes", Resource::As)]
+    {
+        out.gauge(name, &[], getrlimit(limit).current.map_or(UNLIMITED, value));
+    }
+    out.gauge("process_open_fds", &[], value(source.names("proc/self/fd").len() as u64));
+    // Ticks since boot; the name before may hold blanks.
+    let stat = source.read("proc/self/stat")?;
+    let ticks = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19));
+    let since_boot = value(number(ticks)) / value(clock_ticks_per_second());
+    let boot = source.proc_stat()?.lines().find_map(|line| line.strip_prefix("btime "));
+    out.gauge("process_start_time_seconds", &[], value(number(boot)) + since_boot);
+    Ok(())
 }

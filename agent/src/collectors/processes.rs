@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags, RawDir, openat};
 use rustix::io::Errno;
 
 use super::{CollectError, Collector, number, value};
-use crate::samples::Recorder;
+use crate::samples::Output;
 use crate::source::Source;
 
 pub(super) struct Processes;
@@ -25,7 +25,7 @@ struct Counts {
 }
 
 impl Collector for Processes {
-    fn collect(&mut self, source: &mut Source, out: &mut Recorder) -> Result<(), CollectError> {
+    fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
         let counts = count(source)?;
         out.gauge("node_processes_pids", &[], value(counts.processes));
         out.gauge("node_processes_threads", &[], value(counts.threads));

@@ -1,7 +1,7 @@
 //! Boot time, context switches, forks, interrupts and the run queue, from `/proc/stat`.
 
 use super::{CollectError, Collector, number, value};
-use crate::samples::{Kind, Recorder};
+use crate::samples::{Kind, Output};
 use crate::source::Source;
 
 pub(super) struct Stat;
@@ -16,7 +16,7 @@ const FIELDS: [(&str, Kind, &str); 6] = [
 ];
 
 impl Collector for Stat {
-    fn collect(&mut self, source: &mut Source, out: &mut Recorder) -> Result<(), CollectError> {
+    fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
         let mut found = 0;
         for line in source.proc_stat()?.lines() {
             let Some((key, rest)) = line.split_once(' ') else { continue };

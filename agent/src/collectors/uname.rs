@@ -1,13 +1,13 @@
 //! Kernel and host name: `node_uname_info`.
 
 use super::{CollectError, Collector};
-use crate::samples::Recorder;
+use crate::samples::Output;
 use crate::source::Source;
 
 pub(super) struct UnameInfo;
 
 impl Collector for UnameInfo {
-    fn collect(&mut self, _: &mut Source, out: &mut Recorder) -> Result<(), CollectError> {
+    fn collect(&mut self, _: &mut Source, out: &mut Output) -> Result<(), CollectError> {
         let uname = rustix::system::uname();
         let text =
             |field: &'static str, value: &std::ffi::CStr| (field, value.to_string_lossy().into_owned());

@@ -1,7 +1,7 @@
 //! Paging, swapping and kills for want of memory, from `/proc/vmstat`: the fields that node_exporter chooses.
 
 use super::{CollectError, Collector, value};
-use crate::samples::{Kind, Recorder};
+use crate::samples::{Kind, Output};
 use crate::source::Source;
 
 #[derive(Default)]
@@ -16,7 +16,7 @@ fn is_chosen(field: &str) -> bool {
 }
 
 impl Collector for Vmstat {
-    fn collect(&mut self, source: &mut Source, out: &mut Recorder) -> Result<(), CollectError> {
+    fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
         for line in source.read("proc/vmstat")?.lines() {
             let Some((field, count)) = line.split_once(' ') else { continue };
             if !is_chosen(field) {

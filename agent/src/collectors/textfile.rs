@@ -1,0 +1,115 @@
+//! What other programs of this host leave in files `*.prom`, in Prometheus text format: their own names, and
+//! `node_textfile_mtime_seconds`, `node_textfile_scrape_error`.
+//!
+//! A file that is wrong or too large gives nothing of itself, and the error. Times on lines are not taken.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use siaga_protocol::exposition::{self, Line, TimeUnit};
+
+use super::{CollectError, Collector, round_to_micro};
+use crate::config::Textfile as Config;
+use crate::samples::{Kind, Output};
+use crate::source::Source;
+
+/// Largest file, in bytes.
+pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
+/// Most files.
+pub const MAX_FILES: usize = 64;
+
+pub(super) struct Textfile {
+    config: Config,
+}
+
+impl Textfile {
+    pub(super) fn new(config: Config) -> Self {
+        Self { config }
+    }
+}
+
+impl Collector for Textfile {
+    fn collect(&mut self, _: &mut Source, out: &mut Output) -> Result<(), CollectError> {
+        let mut failed = false;
+        if let Some(folder) = &self.config.directory {
+            match std::fs::read_dir(folder) {
+                Ok(entries) => {
+                    let files = entries.flatten().map(|entry| entry.path());
+                    let mut files: Vec<_> =
+                        files.filter(|path| path.extension().is_some_and(|e| e == "prom")).collect();
+                    files.sort_unstable();
+                    failed |= files.len() > MAX_FILES;
+                    for path in files.iter().take(MAX_FILES) {
+                        failed |= read(path, out).is_none();
+                    }
+                }
+                Err(_) => failed = true,
+            }
+        }
+        out.gauge("node_textfile_scrape_error", &[], f64::from(u8::from(failed)));
+        Ok(())
+    }
+}
+
+/// Records what a file says; `None` if it is not readable as a whole.
+fn read(path: &Path, out: &mut Output) -> Option<()> {
+    let meta = std::fs::metadata(path).ok().filter(|meta| meta.is_file() && meta.len() <= MAX_FILE_BYTES)?;
+    let text = std::fs::read_to_string(path).ok()?;
+    record_text(&text, out)?;
+    let changed = meta.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    out.gauge("node_textfile_mtime_seconds", &[("file", path.to_str()?)], round_to_micro(changed));
+    Some(())
+}
+
+/// Records a text in Prometheus format, all of it or nothing.
+fn record_text(text: &str, out: &mut Output) -> Option<()> {
+    let lines: Vec<Line> = text
+        .lines()
+        .map(|line| exposition::parse_line(line, TimeUnit::Milliseconds).ok())
+        .collect::<Option<_>>()?;
+    let mut kinds = HashMap::new();
+    for line in &lines {
+        if let Line::Type { name, kind } = line {
+            kinds.insert(name.as_str(), Kind::of_text(kind));
+        }
+    }
+    for line in &lines {
+        let Line::Sample(sample) = line else { continue };
+        let mut labels: Vec<(&str, &str)> =
+            sample.labels.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let place = labels.iter().position(|(name, _)| *name == "__name__")?;
+        let (_, name) = labels.remove(place);
+        let kind = kinds.get(name).copied().unwrap_or(Kind::Untyped);
+        out.record(kind, name, &labels, sample.value);
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::Recorder;
+
+    #[test]
+    fn files_are_read_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("a.prom", "# TYPE backup_age_seconds gauge\nbackup_age_seconds{job_name=\"db\"} 12.5\n"),
+            ("b.prom", "good 1\nbad line here\n"),
+            ("c.txt", "other 1\n"),
+        ] {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        let (mut output, mut recorder) = (Output::default(), Recorder::default());
+        let mut collector = Textfile::new(Config { directory: Some(dir.path().into()) });
+        collector.collect(&mut Source::new(dir.path()), &mut output).unwrap();
+        recorder.begin();
+        recorder.take_up(&output);
+        recorder.end();
+        let text = recorder.to_text();
+        assert!(text.contains("# TYPE backup_age_seconds gauge\nbackup_age_seconds{job_name=\"db\"} 12.5\n"));
+        assert!(text.contains("node_textfile_scrape_error 1\n") && text.contains("/a.prom\"}"), "{text}");
+        assert!(!text.contains("good") && !text.contains("other") && !text.contains("b.prom"), "{text}");
+    }
+}

@@ -5,17 +5,29 @@ use sysinfo::{CpuRefreshKind, System};
 
 use crate::source::Source;
 
-/// What DMI says, and the technology that it gives away.
-const HYPERVISORS: [(&str, &str); 9] = [
+/// What DMI says, and the technology that it gives away. Makers of physical machines stand with the products that are
+/// virtual only.
+const HYPERVISORS: [(&str, &str); 20] = [
     ("kvm", "kvm"),
     ("qemu", "qemu"),
+    ("bochs", "qemu"),
+    ("rhev", "kvm"),
+    ("ovirt", "kvm"),
+    ("openstack", "kvm"),
+    ("digitalocean", "kvm"),
+    ("alibaba cloud", "kvm"),
+    ("nutanix ahv", "kvm"),
+    ("proxmox", "kvm"),
     ("vmware", "vmware"),
     ("virtualbox", "virtualbox"),
     ("innotek", "virtualbox"),
+    ("hvm domu", "xen"),
     ("xen", "xen"),
-    ("microsoft corporation", "hyper-v"),
+    ("microsoft corporation virtual machine", "hyper-v"),
     ("amazon ec2", "amazon"),
-    ("google", "google"),
+    ("google compute engine", "google"),
+    ("parallels", "parallels"),
+    ("bhyve", "bhyve"),
 ];
 
 pub(super) fn read(source: &mut Source) -> Hardware {
@@ -44,24 +56,129 @@ fn memory(source: &mut Source) -> u64 {
 }
 
 fn virtualization(source: &mut Source, vendor: &str, product: &str) -> String {
-    if let Ok(container) = source.read("run/systemd/container") {
-        return container.trim().to_owned();
+    let mut text = |path: &str| source.read(path).map(|text| text.trim().to_owned()).unwrap_or_default();
+    let cpu_flags = text("proc/cpuinfo");
+    let evidence = Evidence {
+        vendor,
+        product,
+        container: text("run/systemd/container"),
+        hypervisor: text("sys/hypervisor/type"),
+        device_tree: text("proc/device-tree/hypervisor/compatible"),
+        rules_guests: text("proc/xen/capabilities").contains("control_d"),
+        cpu_flag: has_hypervisor_flag(&cpu_flags),
+        docker: source.exists(".dockerenv"),
+        podman: source.exists("run/.containerenv"),
+    };
+    evidence.technology()
+}
+
+/// Whether the first processor says that a hypervisor stands below it.
+fn has_hypervisor_flag(cpuinfo: &str) -> bool {
+    let flags = cpuinfo.lines().find(|line| line.starts_with("flags")).unwrap_or("");
+    flags.split_ascii_whitespace().any(|flag| flag == "hypervisor")
+}
+
+/// What a machine says of itself.
+#[derive(Debug, Clone, Default)]
+struct Evidence<'a> {
+    /// Maker, from DMI.
+    vendor: &'a str,
+    /// Product, from DMI.
+    product: &'a str,
+    /// What systemd says of a container.
+    container: String,
+    /// Marks that Docker and Podman leave in their containers.
+    docker: bool,
+    podman: bool,
+    /// What the kernel says of a hypervisor.
+    hypervisor: String,
+    /// What the device tree says of one, where there is no DMI.
+    device_tree: String,
+    /// Whether this is the machine of a hypervisor that sees itself as its first guest.
+    rules_guests: bool,
+    /// Whether the processor says so.
+    cpu_flag: bool,
+}
+
+impl Evidence<'_> {
+    /// The technology; empty on bare metal. A container counts before the machine that it runs on.
+    fn technology(&self) -> String {
+        if !self.container.is_empty() {
+            return self.container.clone();
+        }
+        for (mark, name) in [(self.docker, "docker"), (self.podman, "podman")] {
+            if mark {
+                return name.to_owned();
+            }
+        }
+        if self.rules_guests {
+            return String::new();
+        }
+        let dmi = format!("{} {}", self.vendor, self.product).to_lowercase();
+        if let Some((_, technology)) = HYPERVISORS.iter().find(|(mark, _)| dmi.contains(mark)) {
+            return (*technology).to_owned();
+        }
+        if !self.hypervisor.is_empty() {
+            return self.hypervisor.clone();
+        }
+        if let Some((_, name)) = self.device_tree.split_once(',') {
+            return name.trim_end_matches('\0').to_owned();
+        }
+        if self.cpu_flag { "virtual machine".to_owned() } else { String::new() }
     }
-    if source.exists(".dockerenv") {
-        return "docker".into();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_virtual_machine_is_told_from_a_physical_one() {
+        for (vendor, product, cpu_flag, wanted) in [
+            ("QEMU", "Standard PC (i440FX + PIIX, 1996)", true, "qemu"),
+            ("QEMU", "Standard PC (Q35 + ICH9, 2009)", false, "qemu"),
+            ("Red Hat", "KVM", true, "kvm"),
+            ("oVirt", "RHEL", true, "kvm"),
+            ("OpenStack Foundation", "OpenStack Nova", true, "kvm"),
+            ("VMware, Inc.", "VMware Virtual Platform", true, "vmware"),
+            ("innotek GmbH", "VirtualBox", true, "virtualbox"),
+            ("Xen", "HVM domU", true, "xen"),
+            ("Microsoft Corporation", "Virtual Machine", true, "hyper-v"),
+            ("Microsoft Corporation", "Surface Laptop 5", false, ""),
+            ("Amazon EC2", "t3.micro", true, "amazon"),
+            ("Google", "Google Compute Engine", true, "google"),
+            ("Google", "Pixelbook", false, ""),
+            ("", "", true, "virtual machine"),
+            ("", "", false, ""),
+            ("Dell Inc.", "PowerEdge R740", false, ""),
+            ("HPE", "ProLiant DL380 Gen10", false, ""),
+            // Virtualisation-based security of a physical machine sets no flag for Linux; an unknown maker with it does.
+            ("Contoso", "Cloud 9", true, "virtual machine"),
+        ] {
+            let evidence = Evidence { vendor, product, cpu_flag, ..Evidence::default() };
+            assert_eq!(evidence.technology(), wanted, "{vendor} {product} {cpu_flag}");
+        }
     }
-    let dmi = format!("{vendor} {product}").to_lowercase();
-    // A maker of physical machines may also make clouds: Microsoft's and Google's count only for their virtual products.
-    let physical = ["surface", "chromebook", "pixel"].iter().any(|product| dmi.contains(product));
-    if let Some((_, technology)) = HYPERVISORS.iter().find(|(mark, _)| dmi.contains(mark) && !physical) {
-        return (*technology).into();
+
+    #[test]
+    fn containers_and_other_marks_count_too() {
+        let qemu = Evidence { vendor: "QEMU", cpu_flag: true, ..Evidence::default() };
+        for (evidence, wanted) in [
+            (Evidence { container: "lxc".to_owned(), ..qemu.clone() }, "lxc"),
+            (Evidence { docker: true, ..qemu.clone() }, "docker"),
+            (Evidence { podman: true, ..qemu.clone() }, "podman"),
+            (Evidence { hypervisor: "xen".to_owned(), ..Evidence::default() }, "xen"),
+            (Evidence { hypervisor: "xen".to_owned(), rules_guests: true, ..Evidence::default() }, ""),
+            (Evidence { device_tree: "linux,kvm\0".to_owned(), ..Evidence::default() }, "kvm"),
+        ] {
+            assert_eq!(evidence.technology(), wanted, "{evidence:?}");
+        }
     }
-    if let Ok(kind) = source.read("sys/hypervisor/type") {
-        return kind.trim().to_owned();
+
+    #[test]
+    fn the_flag_of_the_processor_is_a_whole_word() {
+        assert!(has_hypervisor_flag("processor : 0\nflags\t\t: fpu vme hypervisor lahf_lm\n"));
+        assert!(!has_hypervisor_flag("processor : 0\nflags\t\t: fpu hypervisors\n"));
+        assert!(!has_hypervisor_flag("model name : hypervisor\n"));
     }
-    let is_guest = source.read("proc/cpuinfo").is_ok_and(|text| {
-        let flags = text.lines().find(|line| line.starts_with("flags")).unwrap_or("");
-        flags.split_ascii_whitespace().any(|flag| flag == "hypervisor")
-    });
-    if is_guest { "virtual machine".into() } else { String::new() }
 }

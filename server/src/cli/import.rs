@@ -1,8 +1,10 @@
-//! `siaga-server import`: brings months of history into a running server, with progress.
+//! `siaga-server import`: brings months of history into a running server, with progress. Its status is 0 only if every
+//! line was taken; a line that is not costs itself alone, and makes the status [`SOME_LEFT_OUT`].
 
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -16,6 +18,8 @@ use super::client::{Client, ServerArgs};
 use crate::ingest::http::HISTORY;
 use crate::ingest::import::{BadLine, Batch, CsvOptions, Event, Format, ImportError, read};
 
+/// Status of the program when some lines were not taken and all others are stored.
+pub(super) const SOME_LEFT_OUT: u8 = 3;
 /// Broken lines that are printed; the rest is only counted.
 const MAX_PRINTED_LINES: u64 = 100;
 /// Attempts while the server is busy.
@@ -61,7 +65,7 @@ struct Counts {
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the command is asked for")]
-pub(super) fn run(args: ImportArgs, runtime: &tokio::runtime::Runtime) -> anyhow::Result<()> {
+pub(super) fn run(args: ImportArgs, runtime: &tokio::runtime::Runtime) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.server)?;
     let format = match args.format {
         FormatName::OpenMetrics => Format::OpenMetrics,
@@ -75,7 +79,8 @@ pub(super) fn run(args: ImportArgs, runtime: &tokio::runtime::Runtime) -> anyhow
     let counts = import.counts;
     println!("{} samples imported, {} lines not taken", counts.samples, counts.bad_lines);
     match outcome {
-        Ok(()) => Ok(()),
+        Ok(()) if counts.bad_lines > 0 => Ok(ExitCode::from(SOME_LEFT_OUT)),
+        Ok(()) => Ok(ExitCode::SUCCESS),
         Err(ImportError::Sink(error)) => {
             Err(error.context("the import ended early; what was counted is stored"))
         }

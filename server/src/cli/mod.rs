@@ -89,6 +89,9 @@ enum Command {
     /// Bring a backup into an empty data folder.
     Restore(backup::RestoreArgs),
     /// Bring history into a running server.
+    ///
+    /// A line that cannot be taken is named and left out, the others are stored. Status: 0 if every line was taken, 3
+    /// if some were left out, 1 if the import ended early.
     Import(import::ImportArgs),
     /// Show the forecasts of a running server, the most urgent first.
     Forecast(forecast::ForecastArgs),
@@ -105,7 +108,7 @@ pub fn main() -> ExitCode {
     // An error means that a provider is installed already, which is what is wanted.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
@@ -114,8 +117,8 @@ pub fn main() -> ExitCode {
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the commands are asked for")]
-fn run(cli: Cli) -> anyhow::Result<()> {
-    match cli.command {
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let done = match cli.command {
         Command::Serve(file) => runtime()?.block_on(crate::app::run(file.load()?, file.config)),
         Command::CheckConfig(args) => {
             let file = ConfigFile { config: args.file.or(args.config) };
@@ -136,10 +139,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::User(args) => users::run(args),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
-        Command::Import(args) => import::run(args, &runtime()?),
+        Command::Import(args) => return import::run(args, &runtime()?),
         Command::Forecast(args) => runtime()?.block_on(forecast::run(args)),
         Command::Drill(args) => drill::run(args, &runtime()?),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

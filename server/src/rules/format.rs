@@ -1,6 +1,7 @@
 //! Rule files in Prometheus' format. An error names file, line and field or rule; unknown fields are refused.
 //! Pure: the caller reads the file.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
@@ -31,6 +32,19 @@ pub struct RuleFileError {
     pub column: u64,
     /// Field or rule, and what is wrong with it; one line.
     pub reason: String,
+}
+
+/// Everything that is wrong with a rule file, in the order of the text; never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleFileErrors(pub Vec<RuleFileError>);
+
+impl std::error::Error for RuleFileErrors {}
+
+impl std::fmt::Display for RuleFileErrors {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        out.write_str(&lines.join("\n"))
+    }
 }
 
 /// A group: its rules are evaluated one after the other, at one time.
@@ -116,9 +130,16 @@ struct RawRule {
     annotations: BTreeMap<String, Spanned<String>>,
 }
 
+/// Rules that are reported as wrong in one file.
+const MAX_REPORTED: usize = 100;
+
 /// Reads the text of a file; `file` is its name in errors and answers.
-pub(super) fn parse(file: &str, text: &str) -> Result<Vec<Group>, RuleFileError> {
-    let reader = Reader { file, engine: Engine::new(EngineOptions::default()) };
+///
+/// # Errors
+/// Everything that is wrong, a rule's first error each; of a text of the wrong shape only the first, because the rest
+/// cannot be read.
+pub(super) fn parse(file: &str, text: &str) -> Result<Vec<Group>, RuleFileErrors> {
+    let reader = Reader { file, engine: Engine::new(EngineOptions::default()), found: RefCell::default() };
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(Vec::new());
     }
@@ -127,27 +148,40 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Vec<Group>, RuleFileError>
         let text = error.to_string();
         // The place is stated in front already.
         let reason = text.split(" at line ").next().unwrap_or(&text).lines().collect::<Vec<_>>().join(" ");
-        reader.error(error.location().unwrap_or(Location::UNKNOWN), reason)
+        RuleFileErrors(vec![reader.error(error.location().unwrap_or(Location::UNKNOWN), reason)])
     })?;
     let mut names = BTreeSet::new();
-    raw.groups
-        .into_iter()
-        .map(|group| {
-            if !names.insert(group.value.name.clone()) {
-                let reason = format!("group {:?}: the name is used twice", group.value.name);
-                return Err(reader.error(group.referenced, reason));
-            }
-            reader.group(group)
-        })
-        .collect()
+    let mut groups = Vec::new();
+    for group in raw.groups {
+        if !names.insert(group.value.name.clone()) {
+            let reason = format!("group {:?}: the name is used twice", group.value.name);
+            reader.note(reader.error(group.referenced, reason));
+        }
+        match reader.group(group) {
+            Ok(group) => groups.push(group),
+            Err(error) => reader.note(error),
+        }
+    }
+    let mut found = reader.found.into_inner();
+    found.sort_by_key(|error| (error.line, error.column));
+    if found.is_empty() { Ok(groups) } else { Err(RuleFileErrors(found)) }
 }
 
 struct Reader<'a> {
     file: &'a str,
     engine: Engine,
+    /// What was found wrong while the reading went on.
+    found: RefCell<Vec<RuleFileError>>,
 }
 
 impl Reader<'_> {
+    fn note(&self, error: RuleFileError) {
+        let mut found = self.found.borrow_mut();
+        if found.len() < MAX_REPORTED {
+            found.push(error);
+        }
+    }
+
     fn error(&self, at: Location, reason: impl Into<String>) -> RuleFileError {
         RuleFileError {
             file: self.file.to_owned(),
@@ -171,7 +205,13 @@ impl Reader<'_> {
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
         let mut rules = Vec::with_capacity(raw.rules.len());
         for rule in raw.rules {
-            let mut rule = self.rule(&place, &raw.labels, rule)?;
+            let mut rule = match self.rule(&place, &raw.labels, rule) {
+                Ok(rule) => rule,
+                Err(error) => {
+                    self.note(error);
+                    continue;
+                }
+            };
             let count = seen.entry(rule.name.clone()).or_default();
             rule.key = format!("{};{};{};{count}", self.file, raw.name, rule.name);
             *count += 1;
@@ -406,6 +446,11 @@ groups:
             assert!(error.starts_with(wanted), "{error}");
             assert_eq!(error.lines().count(), 1, "{error}");
         }
+        let wrong = GOOD.replace("node_load1 / 4", "node_load1 /").replace("for: 1m30s", "for: soon");
+        let found = parse("a.yml", &wrong).unwrap_err().to_string();
+        let lines: Vec<&str> = found.lines().collect();
+        assert!(lines.len() == 2 && lines[0].starts_with("a.yml:9:15:"), "{found}");
+        assert!(lines[1].starts_with("a.yml:13:14:"), "{found}");
         let twice = "groups:\n  - name: a\n  - name: a\n";
         assert_eq!(
             parse("a.yml", twice).unwrap_err().to_string(),

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 
 pub use engine::Rules;
 pub(crate) use evaluate::{ALERTS, ALERTS_FOR_STATE};
-pub use format::RuleFileError;
+pub use format::{RuleFileError, RuleFileErrors};
 
 use crate::app::{App, every};
 use crate::incidents::{SignalSource, silence};

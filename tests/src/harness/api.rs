@@ -25,15 +25,30 @@ impl Api {
         Self { url: url.to_owned(), token: token.to_owned(), http: reqwest::Client::new() }
     }
 
+    /// An API over HTTPS that trusts an authority (PEM) alone.
+    ///
+    /// # Errors
+    /// If that is no certificate.
+    pub fn trusting(url: &str, authority: &[u8]) -> anyhow::Result<Self> {
+        let api = Self::new(url, "");
+        let certificates = reqwest::Certificate::from_pem_bundle(authority)?;
+        Ok(Self { http: reqwest::Client::builder().tls_certs_only(certificates).build()?, ..api })
+    }
+
     /// The same server with another token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
-        Self::new(&self.url, token)
+        Self { token: token.to_owned(), ..self.clone() }
+    }
+
+    /// A request without a token.
+    pub fn nameless(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url))
     }
 
     /// A request that the test completes.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token)
+        self.nameless(method, path).bearer_auth(&self.token)
     }
 
     /// `GET` of JSON that must succeed.

@@ -24,15 +24,32 @@ impl Server {
     /// # Errors
     /// If it does not start.
     pub async fn start(further: &str) -> anyhow::Result<Self> {
+        let url = format!("http://127.0.0.1:{}", free_port());
+        Self::start_at(Api::new(&url, ""), "", further).await
+    }
+
+    /// Starts a server that speaks HTTPS with this certificate and key; `ca_file` is the authority to trust.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn start_with_tls(certificate: &Path, key: &Path, ca_file: &Path) -> anyhow::Result<Self> {
+        let url = format!("https://127.0.0.1:{}", free_port());
+        let keys =
+            format!("tls_certificate = \"{}\"\ntls_key = \"{}\"\n", certificate.display(), key.display());
+        let api = Api::trusting(&url, &std::fs::read(ca_file)?)?;
+        Self::start_at(api, &keys, "[rules]\ndefaults = false\n").await
+    }
+
+    async fn start_at(api: Api, http: &str, further: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let port = free_port();
+        let listen = api.url.split("://").nth(1).context("the address has no scheme")?.to_owned();
         let data = folder.path().join("data");
         let config = format!(
-            "[http]\nlisten = \"127.0.0.1:{port}\"\n[storage]\ndata_dir = \"{}\"\n{further}\n",
+            "[http]\nlisten = \"{listen}\"\n{http}[storage]\ndata_dir = \"{}\"\n{further}\n",
             data.display()
         );
         std::fs::write(folder.path().join("server.toml"), config)?;
-        let mut server = Self { api: Api::new(&format!("http://127.0.0.1:{port}"), ""), folder, child: None };
+        let mut server = Self { api, folder, child: None };
         server.launch().await?;
         let first = std::fs::read(data.join("first-run.json"))?;
         let first: serde_json::Value = serde_json::from_slice(&first)?;
@@ -77,14 +94,13 @@ impl Server {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()?;
-        let http = reqwest::Client::new();
-        let url = format!("{}/readyz", self.api.url);
+        let ready = || self.api.nameless(reqwest::Method::GET, "/readyz").send();
         let end = Instant::now() + Duration::from_secs(60);
         loop {
             if let Some(status) = child.try_wait()? {
                 bail!("the server ended with {status}: {}", self.log()?);
             }
-            if http.get(&url).send().await.is_ok_and(|response| response.status().is_success()) {
+            if ready().await.is_ok_and(|response| response.status().is_success()) {
                 break;
             }
             ensure!(Instant::now() < end, "the server did not become ready: {}", self.log()?);

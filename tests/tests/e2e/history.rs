@@ -6,7 +6,8 @@ use siaga_tests::harness::{Server, program};
 
 const QUIET: &str = "[rules]\ndefaults = false\n";
 
-fn import(server: &Server, format: &str, text: &str) -> (bool, String, String) {
+/// Status, standard output and log of an import.
+fn import(server: &Server, format: &str, text: &str) -> (i32, String, String) {
     let file = server.folder().join("history.txt");
     std::fs::write(&file, text).unwrap();
     let output = Command::new(program("siaga-server"))
@@ -16,7 +17,7 @@ fn import(server: &Server, format: &str, text: &str) -> (bool, String, String) {
         .output()
         .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.success(), text(&output.stdout), text(&output.stderr))
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }
 
 fn days_ago(days: u64) -> u64 {
@@ -35,27 +36,28 @@ async fn months_of_history_come_in_and_a_broken_line_costs_only_itself() {
     text += &format!("disk_used{{instance=\"b\"}} 7 {}\n", days_ago(50));
     text += &format!("disk_used{{instance=\"b\"}} 7 {}\n", days_ago(3_000));
     text += "# EOF\n";
-    let (good, out, log) = import(&server, "openmetrics", &text);
-    assert!(good && out.contains("101 samples imported, 2 lines not taken"), "{out} {log}");
+    let (status, out, log) = import(&server, "openmetrics", &text);
+    assert!(status == 3 && out.contains("101 samples imported, 2 lines not taken"), "{out} {log}");
     assert!(log.contains("line=102") && log.contains("line=104"), "{log}");
     let kept = server.api.query("count_over_time(disk_used[101d])", None).await.unwrap();
     assert_eq!(kept.len(), 2, "{kept:?}");
     assert_eq!(kept[0]["value"][1], "100");
 
     let csv = format!("timestamp,metric,instance,value\n{},requests,a,3\nx,requests,a,3\n", days_ago(20));
-    let (good, out, log) = import(&server, "csv", &csv);
-    assert!(good && out.contains("1 samples imported, 1 lines not taken"), "{out} {log}");
+    let (status, out, log) = import(&server, "csv", &csv);
+    assert!(status == 3 && out.contains("1 samples imported, 1 lines not taken"), "{out} {log}");
     assert!(log.contains("line=3"), "{log}");
 
-    let (good, _, log) = import(&server, "csv", "a,b\n1,2\n");
-    assert!(!good && log.contains("header"), "{log}");
+    let (status, _, log) = import(&server, "csv", "a,b\n1,2\n");
+    assert!(status == 1 && log.contains("header"), "{log}");
 }
 
 #[tokio::test]
 async fn a_server_ends_cleanly_keeps_its_data_and_is_backed_up_while_it_runs() {
     let mut server = Server::start(QUIET).await.unwrap();
-    let (good, out, _) = import(&server, "csv", &format!("timestamp,metric,value\n{},kept,4\n", days_ago(9)));
-    assert!(good, "{out}");
+    let (status, out, _) =
+        import(&server, "csv", &format!("timestamp,metric,value\n{},kept,4\n", days_ago(9)));
+    assert_eq!(status, 0, "{out}");
     let copy = server.folder().join("copy");
     let copy = copy.to_str().unwrap();
     server.command(&["backup", copy]).unwrap();

@@ -16,3 +16,4 @@ mod history;
 mod incidents;
 mod samples;
 mod tidy;
+mod tls;

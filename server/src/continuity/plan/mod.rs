@@ -6,6 +6,7 @@
 mod fleet_check;
 mod library;
 mod place;
+mod shape;
 mod text;
 
 use std::time::Duration;

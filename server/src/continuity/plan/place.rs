@@ -28,18 +28,56 @@ pub(super) struct Problems<'a> {
     text: &'a str,
     table: &'a Spanned<DeTable<'a>>,
     found: Vec<PlanProblem>,
+    /// Fields as they were meant, and as they are written.
+    aliases: Vec<(String, String)>,
+    /// Fields of which everything is said.
+    passed_over: Vec<String>,
 }
 
 impl<'a> Problems<'a> {
     pub(super) fn new(file: &'a str, text: &'a str, table: &'a Spanned<DeTable<'a>>) -> Self {
-        Self { file, text, table, found: Vec::new() }
+        Self { file, text, table, found: Vec::new(), aliases: Vec::new(), passed_over: Vec::new() }
     }
 
     /// Notes that `field` is wrong.
     pub(super) fn add(&mut self, field: &str, reason: impl Into<String>) {
-        let (line, column) = line_and_column(self.text, span(self.table, field).start);
-        let (file, field) = (self.file.to_owned(), field.to_owned());
-        self.found.push(PlanProblem { file, line, column, field, reason: reason.into() });
+        if self.passed_over.iter().any(|known| is_within(field, known)) {
+            return;
+        }
+        let field = self.as_written(field);
+        let at = span(self.table, &field).start;
+        self.note(at, field, reason.into());
+    }
+
+    /// Notes that the key of `field` is wrong.
+    pub(super) fn add_key(&mut self, field: &str, reason: String) {
+        let field = self.as_written(field);
+        let at = key_span(self.table, &field).unwrap_or_else(|| span(self.table, &field)).start;
+        self.note(at, field, reason);
+    }
+
+    fn note(&mut self, at: usize, field: String, reason: String) {
+        let (line, column) = line_and_column(self.text, at);
+        self.found.push(PlanProblem { file: self.file.to_owned(), line, column, field, reason });
+    }
+
+    /// From here on, `meant` is looked for and named as it is written.
+    pub(super) fn alias(&mut self, meant: String, written: String) {
+        self.aliases.push((meant, written));
+    }
+
+    /// From here on, nothing is noted of these fields and what is in them.
+    pub(super) fn pass_over(&mut self, fields: Vec<String>) {
+        self.passed_over.extend(fields);
+    }
+
+    fn as_written(&self, field: &str) -> String {
+        // The newest first: it lies deepest.
+        let found = self.aliases.iter().rev().find(|(meant, _)| is_within(field, meant));
+        found.map_or_else(
+            || field.to_owned(),
+            |(meant, written)| format!("{written}{}", &field[meant.len()..]),
+        )
     }
 
     /// All of them in the order of the text.
@@ -47,6 +85,31 @@ impl<'a> Problems<'a> {
         self.found.sort_by_key(|problem| (problem.line, problem.column));
         self.found
     }
+}
+
+/// Whether a field is `outer` or in it.
+pub(super) fn is_within(field: &str, outer: &str) -> bool {
+    field.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// Where the key of `field` is written.
+fn key_span(table: &Spanned<DeTable<'_>>, field: &str) -> Option<Range<usize>> {
+    let (parent, key) = field.rsplit_once('.').map_or((None, field), |(parent, key)| (Some(parent), key));
+    let holder = match parent {
+        None => table.get_ref(),
+        Some(parent) => find(table, parent)?.get_ref().as_table()?,
+    };
+    holder.keys().find(|found| found.get_ref() == key).map(Spanned::span)
+}
+
+fn find<'t, 'a>(table: &'t Spanned<DeTable<'a>>, field: &str) -> Option<&'t Spanned<DeValue<'a>>> {
+    let mut parts = field.split(['.', '[']).map(|part| part.trim_end_matches(']'));
+    let first = table.get_ref().get(parts.next()?)?;
+    parts.try_fold(first, |value, part| match value.get_ref() {
+        DeValue::Table(table) => table.get(part),
+        DeValue::Array(array) => array.get(part.parse::<usize>().ok()?),
+        _ => None,
+    })
 }
 
 /// Where `field` is written; where its nearest parent is, if it is missing.

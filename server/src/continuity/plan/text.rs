@@ -1,8 +1,8 @@
 //! From the text of a plan to a [`Plan`]: types and unknown fields first, then everything that only the whole can tell.
 //! Pure.
 //!
-//! Invariant: what is wrong in content is listed as a whole, not only the first; a text of the wrong shape gives the
-//! first thing that is wrong, because the rest cannot be read.
+//! Invariant: what is wrong is listed as a whole, not only the first: shape as far as it can be mended (`shape`), then
+//! content.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
-use siaga_protocol::toml_text;
 use toml::Spanned;
 use toml::de::DeTable;
 
 use super::place::Problems;
+use super::shape;
 use super::{Check, CheckKind, Comparison, HttpExpectation, Kind, Plan, PlanProblem, Probe, Step, Undo};
 use crate::continuity::schedule::{Blackout, BlackoutTime, Schedule, next_allowed};
 use crate::time::Millis;
@@ -45,7 +45,7 @@ const MAX_WAIT: Duration = Duration::from_secs(3_600);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PlanText {
+pub(super) struct PlanText {
     id: String,
     name: String,
     service: String,
@@ -184,13 +184,15 @@ const fn thirty_seconds() -> Duration {
 
 /// Reads and checks.
 pub(super) fn read(file: &str, text: &str) -> Result<Plan, Vec<PlanProblem>> {
-    let raw: PlanText = toml_text::parse(file, text).map_err(|error| {
-        let toml_text::TomlTextError { file, line, column, field, reason } = error;
-        vec![PlanProblem { file, line, column, field, reason }]
-    })?;
+    let syntax = shape::syntax_problems(file, text);
+    if !syntax.is_empty() {
+        return Err(syntax);
+    }
     let table = DeTable::parse(text).unwrap_or_else(|_| Spanned::new(0..0, DeTable::new()));
     let mut problems = Problems::new(file, text, &table);
-    let plan = check(raw, &mut problems);
+    let shape::Shaped { text: raw, mended } = shape::read(text, &mut problems);
+    problems.pass_over(mended);
+    let plan = raw.and_then(|raw| check(raw, &mut problems));
     match (plan, problems.into_sorted()) {
         (Some(plan), found) if found.is_empty() => Ok(plan),
         (_, found) => Err(found),

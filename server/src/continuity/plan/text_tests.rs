@@ -122,6 +122,34 @@ fn each_thing_that_is_wrong_is_named_with_its_line_and_field() {
 }
 
 #[test]
+fn everything_that_is_wrong_is_told_at_once_also_of_shape() {
+    let wrong = GOOD
+        .replace("rto = \"30s\"", "rto = 30\nserivce = 1\nfoo = 2")
+        .replace("service = \"SPSE\"\n", "")
+        .replace("[[step]]", "[[stepp]]")
+        .replace("timeout = \"10s\"", "timeout = \"soon\"")
+        .replace("action = \"stop\"\n", "")
+        .replace("cron = \"0 9 1 * *\"", "cron = \"0 9 1 *\"");
+    let found = problems(&wrong);
+    let wanted = [
+        "p.toml:5:7: rto: invalid type: integer `30`",
+        "p.toml:6:1: serivce: unknown field `serivce`",
+        "p.toml:6:11: serivce: invalid type",
+        "p.toml:7:1: foo: unknown field `foo`",
+        "p.toml:13:8: schedule.cron: no cron rule",
+        "p.toml:28:3: stepp: unknown field `stepp`",
+        "stepp[0].action: missing field `action`",
+        "p.toml:31:11: stepp[0].timeout: ",
+    ];
+    for wanted in wanted {
+        assert!(found.iter().any(|problem| problem.contains(wanted)), "{wanted} in {found:#?}");
+    }
+    assert_eq!(found.len(), wanted.len(), "{found:#?}");
+    assert!(found.iter().any(|problem| problem.ends_with("did you mean `step`?")), "{found:#?}");
+    assert!(!found.iter().any(|problem| problem.contains("`foo`") && problem.contains("did you mean")));
+}
+
+#[test]
 fn missing_parts_are_all_listed() {
     let head = GOOD.split("[[steady_state]]").next().unwrap().replace("30s", "0s");
     let found = problems(&head);
@@ -134,5 +162,6 @@ fn missing_parts_are_all_listed() {
 #[test]
 fn what_is_no_toml_is_refused_with_its_line() {
     assert!(problems("id = \"a\"\nname = \n")[0].starts_with("p.toml:2:"));
-    assert_eq!(problems("").len(), 1);
+    assert_eq!(problems("").len(), 10, "every field that is needed");
+    assert_eq!(problems("a = \nb = \n").len(), 2);
 }

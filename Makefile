@@ -1,9 +1,17 @@
 # The commands of Siaga. `make run` and `make test` are all that a newcomer needs.
 
-.PHONY: run demo build test lint fmt bench bench-agent bench-forecast test-tools
+.PHONY: run demo build agent test lint fmt bench bench-agent bench-forecast test-tools
 
-build:
-	cargo build --release --locked -p siaga-server -p siaga-agent -p siaga-tests
+build: agent
+	cargo build --release --locked -p siaga-server -p siaga-tests
+
+# The agent as it is delivered: small, and without any shared library, so that it runs on old distributions too
+AGENT_TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
+AGENT_BUILD := RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile agent --locked --target $(AGENT_TARGET)
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+agent:
+	$(AGENT_BUILD) -p siaga-agent
+	install -D $(TARGET_DIR)/$(AGENT_TARGET)/agent/siaga-agent $(TARGET_DIR)/release/siaga-agent
 
 # Server, an agent of this machine and the drill laboratory, with everything under ./data
 run: build
@@ -29,8 +37,10 @@ test-tools:
 bench: build
 	tests/bench.sh
 
-bench-agent: build
-	tests/bench-agent.sh
+# 10,000 collections; COLLECTIONS=2000 is quicker
+bench-agent: agent test-tools
+	$(AGENT_BUILD) -p siaga-agent --example bench_agent
+	$(TARGET_DIR)/$(AGENT_TARGET)/agent/examples/bench_agent $(TARGET_DIR)/release/siaga-agent $(or $(COLLECTIONS),10000)
 
 bench-forecast:
 	cargo run --release --locked -p siaga-forecast --example bench_forecast -- $(or $(DATA),../shared/data/m4_hourly_half)

@@ -13,12 +13,12 @@ part() {
 }
 
 echo "machine: $(nproc) processors, load $(cut -d' ' -f1 /proc/loadavg), kernel $(uname -r)"
-cargo build --release --locked --quiet -p siaga-tsdb -p siaga-promql -p siaga-agent --examples
+cargo build --release --locked --quiet -p siaga-tsdb -p siaga-promql --examples
 part "store: ingest rate, bytes a sample, select latency (200 hosts x 100 series, 15 s, 6 h)" \
     target/release/examples/bench_store 200 6
 part "PromQL: evaluation of range queries over samples in memory" \
     target/release/examples/range_speed
-part "agent: memory, processor time a collection, spool (2000 collections)" \
-    target/release/examples/bench_agent 2000
+part "agent beside node_exporter: memory, processor time a collection, size, spool (2000 collections)" \
+    tests/bench-agent.sh 2000
 part "server: remote write over HTTP, durable before the answer" \
     tests/bench-http.sh

@@ -1,14 +1,17 @@
 //! The server, as the agent sees it: one HTTP client, the bearer token, and what an answer means.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, Method, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use siaga_protocol::agent_api::Problem;
 
+use crate::clock;
 use crate::config::{Server, ServerUrl};
 
 /// Largest answer that is read, in bytes.
@@ -36,6 +39,15 @@ pub enum ApiError {
     /// The client could not be made.
     #[error("cannot set up the HTTP client")]
     Client(#[source] reqwest::Error),
+    /// The token's file.
+    #[error("cannot read the token in {}", path.display())]
+    TokenFile {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
     /// The token cannot stand in a header.
     #[error("the agent's token holds characters that no header may hold")]
     Token,
@@ -106,6 +118,8 @@ impl ApiError {
 #[derive(Debug, Clone)]
 pub struct Api {
     client: Client,
+    /// Server's clock minus this host's, milliseconds, as the last answer told; see [`Api::clock_offset_ms`].
+    clock_offset_ms: Arc<AtomicI64>,
     url: ServerUrl,
     authorization: Option<HeaderValue>,
 }
@@ -137,7 +151,27 @@ impl Api {
             }
             None => None,
         };
-        Ok(Self { client: builder.build().map_err(ApiError::Client)?, url, authorization })
+        let client = builder.build().map_err(ApiError::Client)?;
+        Ok(Self { client, clock_offset_ms: Arc::new(AtomicI64::new(i64::MIN)), url, authorization })
+    }
+
+    /// The server's clock minus this host's in milliseconds, by the `Date` of its last answer; to half a second and
+    /// half of the time that the answer took. `None` before there was one.
+    #[must_use]
+    pub fn clock_offset_ms(&self) -> Option<i64> {
+        Some(self.clock_offset_ms.load(Ordering::Relaxed)).filter(|offset| *offset != i64::MIN)
+    }
+
+    /// Sends, and compares clocks.
+    async fn send(&self, request: reqwest::RequestBuilder) -> reqwest::Result<Response> {
+        let sent_ms = clock::now_ms();
+        let response = request.send().await?;
+        let date = response.headers().get(DATE).and_then(|value| value.to_str().ok());
+        if let Some(date) = date.and_then(|text| httpdate::parse_http_date(text).ok()) {
+            let offset = clock_offset(clock::unix_ms(date), sent_ms, clock::now_ms());
+            self.clock_offset_ms.store(offset, Ordering::Relaxed);
+        }
+        Ok(response)
     }
 
     /// The server's address, for the log.
@@ -158,7 +192,7 @@ impl Api {
         body: &impl Serialize,
     ) -> Result<(), ApiError> {
         let request = self.request(method, path).json(body);
-        check(operation, request.send().await).await.map(drop)
+        check(operation, self.send(request).await).await.map(drop)
     }
 
     /// Sends a value as JSON and reads the answer.
@@ -173,7 +207,7 @@ impl Api {
         body: &impl Serialize,
     ) -> Result<T, ApiError> {
         let request = self.request(method, path).json(body);
-        read_json(operation, check(operation, request.send().await).await?).await
+        read_json(operation, check(operation, self.send(request).await).await?).await
     }
 
     /// Asks for a value and waits up to `wait` longer than usual.
@@ -187,7 +221,7 @@ impl Api {
         timeout: Duration,
     ) -> Result<T, ApiError> {
         let request = self.request(Method::GET, path).timeout(timeout);
-        read_json(operation, check(operation, request.send().await).await?).await
+        read_json(operation, check(operation, self.send(request).await).await?).await
     }
 
     /// Sends a body of another kind.
@@ -206,7 +240,7 @@ impl Api {
             map.insert(*name, HeaderValue::from_static(value));
         }
         let request = self.request(Method::POST, path).headers(map).body(body);
-        check(operation, request.send().await).await.map(drop)
+        check(operation, self.send(request).await).await.map(drop)
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
@@ -271,6 +305,11 @@ async fn read_bounded(mut response: Response, limit: usize) -> Result<Vec<u8>, O
     Ok(body)
 }
 
+/// The server's clock minus this host's. `Date` is cut to the second, and was set between sending and answer.
+fn clock_offset(date_ms: i64, sent_ms: i64, answered_ms: i64) -> i64 {
+    date_ms + 500 - (sent_ms + answered_ms) / 2
+}
+
 /// Seconds or an HTTP date (RFC 9110, section 10.2.3).
 fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
@@ -295,6 +334,17 @@ mod tests {
             ("-1", None),
         ] {
             assert_eq!(parse_retry_after(text, now), expected.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_clock_is_compared_in_the_middle_of_the_request() {
+        for (date, sent, answered, offset) in [
+            (10_000, 10_400, 10_600, 0),
+            (10_000, 13_400, 13_600, -3_000),
+            (3_610_000, 10_500, 10_500, 3_600_000),
+        ] {
+            assert_eq!(clock_offset(date, sent, answered), offset);
         }
     }
 

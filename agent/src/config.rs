@@ -16,6 +16,8 @@ use crate::collectors::CollectorName;
 
 /// Largest configuration file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
+/// Most receivers beside the server.
+pub const MAX_TARGETS: usize = 4;
 /// Most actions that one host may define.
 pub const MAX_ACTIONS: usize = 256;
 
@@ -33,6 +35,8 @@ pub struct Config {
     pub spool: Spool,
     /// How samples leave the spool.
     pub send: Send,
+    /// Who gets the samples beside the server.
+    pub targets: Targets,
     /// The report on what the host is made of.
     pub inventory: Inventory,
     /// Orders of drills.
@@ -49,6 +53,7 @@ impl Default for Config {
             collect: Collect::default(),
             spool: Spool::default(),
             send: Send::default(),
+            targets: Targets::default(),
             inventory: Inventory::default(),
             orders: Orders::default(),
             actions: Actions::default(),
@@ -166,6 +171,56 @@ pub struct Send {
     pub max_samples_per_request: Number<100, 100_000, 10_000>,
     /// Longest pause between two attempts.
     pub max_backoff_seconds: Seconds<1, 3_600, 60>,
+    /// Samples a second while what has waited is sent: many agents that come back at once must not hurt the server.
+    pub max_samples_per_second: Number<100, 10_000_000, 50_000>,
+}
+
+/// Who gets the samples beside the server: any receiver of Prometheus remote write 1.0. At most [`MAX_TARGETS`].
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(try_from = "Vec<Target>")]
+pub struct Targets(Vec<Target>);
+
+impl Targets {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Target> {
+        self.0.iter()
+    }
+}
+
+impl TryFrom<Vec<Target>> for Targets {
+    type Error = String;
+
+    fn try_from(targets: Vec<Target>) -> Result<Self, String> {
+        if targets.len() > MAX_TARGETS {
+            return Err(format!("at most {MAX_TARGETS} targets are allowed"));
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        for (place, Target { name, .. }) in targets.iter().enumerate() {
+            if name.is_empty() || name.len() > 32 || !name.chars().all(plain) {
+                return Err(format!("target name {name:?} must be 1 to 32 letters, digits, - and _ (ASCII)"));
+            }
+            if targets.iter().take(place).any(|other| other.name == *name) {
+                return Err(format!("target name {name:?} stands twice"));
+            }
+        }
+        Ok(Self(targets))
+    }
+}
+
+/// One more receiver of the samples.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// Its name in the log and in the spool's folder.
+    pub name: String,
+    /// Where it takes remote write, with path.
+    pub url: ServerUrl,
+    /// File with a bearer token, read when the configuration is.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+    /// Certificates (PEM) that are trusted instead of the system's.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// The report on what the host is made of.
@@ -544,10 +599,12 @@ mod tests {
         let full = Config::parse(&active, &path).unwrap();
         assert!(full.server.url.is_some() && full.server.ca_file.is_some());
         assert!(full.collect.textfile.directory.is_some());
+        let target = full.targets.iter().next().unwrap();
+        assert!(target.token_file.is_some() && target.ca_file.is_some());
         let action = full.actions.get("restart-web").unwrap();
         assert!(action.undo.is_some() && action.user.is_some() && !action.description.is_empty());
         let mut stated = Vec::new();
         keys(&toml::from_str(&active).unwrap(), "", &mut stated);
-        assert_eq!(stated.len(), 25, "a key was added or removed: {stated:#?}");
+        assert_eq!(stated.len(), 27, "a key was added or removed: {stated:#?}");
     }
 }

@@ -1,11 +1,12 @@
 //! What the agent's tasks share.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::api::{Api, ApiError};
-use crate::config::{Config, ServerUrl};
+use crate::config::{Config, Server, ServerUrl, Target};
 use crate::counters::Counters;
 use crate::spool::Spool;
 use crate::state::Credentials;
@@ -17,6 +18,8 @@ pub struct Running {
     pub config: Config,
     /// The server.
     pub api: Api,
+    /// The other receivers, by name.
+    pub targets: Vec<(String, Api)>,
 }
 
 impl Running {
@@ -31,8 +34,24 @@ impl Running {
         };
         let url = config.server.url.clone().map_or_else(enrolled, Ok)?;
         let api = Api::new(url, &config.server, Some(&credentials.agent_token))?;
-        Ok(Self { config, api })
+        let target = |target: &Target| {
+            let token = target.token_file.as_deref().map(read_token).transpose()?;
+            let server = Server {
+                url: None,
+                ca_file: target.ca_file.clone(),
+                request_timeout_seconds: config.server.request_timeout_seconds,
+            };
+            Ok((target.name.clone(), Api::new(target.url.clone(), &server, token.as_deref())?))
+        };
+        let targets = config.targets.iter().map(target).collect::<Result<_, ApiError>>()?;
+        Ok(Self { config, api, targets })
     }
+}
+
+fn read_token(path: &Path) -> Result<String, ApiError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| ApiError::TokenFile { path: path.into(), source })?;
+    Ok(text.trim().to_owned())
 }
 
 /// Gives the configuration in force, and tells when it changes.
@@ -49,8 +68,10 @@ pub struct Context {
     pub spool: Arc<Mutex<Spool>>,
     /// What the agent counts of itself.
     pub counters: Arc<Counters>,
-    /// Rings after each collection.
-    pub collected: Arc<Notify>,
+    /// Tells each sender of a collection.
+    pub collected: Arc<watch::Sender<()>>,
+    /// A request with types and help of all families, from time to time; the sender takes it to the server.
+    pub metadata: Arc<Mutex<Option<Vec<u8>>>>,
     /// When the agent started, milliseconds since the epoch.
     pub started_at_ms: i64,
 }

@@ -35,6 +35,14 @@ pub struct Counters {
     pub spool_dropped_samples: Counter,
     /// Writes to the spool that failed; the samples were kept in memory as far as it goes.
     pub spool_errors: Counter,
+    /// Times that the wall clock was set.
+    pub clock_jumps: Counter,
+    /// The last of these jumps in milliseconds, as two's complement; 0 before there was one.
+    pub clock_jump_ms: Counter,
+    /// The server's clock minus this host's in milliseconds, as two's complement, and whether it is known.
+    pub clock_offset_ms: Counter,
+    /// 1 when `clock_offset_ms` is known.
+    pub clock_offset_known: Counter,
     /// Requests with samples that did not succeed.
     pub send_failures: Counter,
     /// Samples that the server refused for good.

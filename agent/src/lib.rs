@@ -15,6 +15,7 @@ pub mod counters;
 pub mod durable;
 pub mod enrol;
 pub mod hello;
+pub mod help;
 pub mod inventory;
 pub mod orders;
 pub mod reload;

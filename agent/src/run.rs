@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
@@ -30,15 +30,17 @@ pub async fn run(path: PathBuf) -> anyhow::Result<()> {
     })?;
     let credentials = Arc::new(credentials);
     let counters = Arc::new(Counters::default());
-    let spool =
+    let mut spool =
         Spool::open(&config.state_dir.join("spool"), config.spool.max_bytes.get(), Arc::clone(&counters))?;
+    spool.set_destinations(config.targets.iter().map(|target| target.name.as_str()));
     let (sender_of_config, running) = watch::channel(Arc::new(Running::new(config, &credentials)?));
     let context = Context {
         running,
         credentials: Arc::clone(&credentials),
         spool: Arc::new(Mutex::new(spool)),
         counters,
-        collected: Arc::new(Notify::new()),
+        collected: Arc::new(watch::Sender::new(())),
+        metadata: Arc::default(),
         started_at_ms: clock::now_ms(),
     };
     tracing::info!(
@@ -54,7 +56,7 @@ pub async fn run(path: PathBuf) -> anyhow::Result<()> {
     tasks.spawn(hello::run(context.clone()));
     tasks.spawn(inventory::run(context.clone()));
     tasks.spawn(orders::run(context.clone()));
-    tasks.spawn(follow_spool_bound(context.clone()));
+    tasks.spawn(follow_spool_settings(context.clone()));
     tasks.spawn(async move {
         if let Err(error) = reload::run(path, credentials, sender_of_config).await {
             tracing::error!(error = crate::error_chain(&error), "the configuration file cannot be watched");
@@ -76,11 +78,13 @@ pub async fn run(path: PathBuf) -> anyhow::Result<()> {
     ended
 }
 
-async fn follow_spool_bound(context: Context) {
+async fn follow_spool_settings(context: Context) {
     let mut running = context.running.clone();
     while running.changed().await.is_ok() {
-        let max_bytes = running.borrow_and_update().config.spool.max_bytes.get();
-        context.spool.lock().unwrap_or_else(PoisonError::into_inner).set_max_bytes(max_bytes);
+        let running = Arc::clone(&running.borrow_and_update());
+        let mut spool = context.spool.lock().unwrap_or_else(PoisonError::into_inner);
+        spool.set_max_bytes(running.config.spool.max_bytes.get());
+        spool.set_destinations(running.config.targets.iter().map(|target| target.name.as_str()));
     }
     std::future::pending().await
 }

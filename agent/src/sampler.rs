@@ -6,11 +6,22 @@ use std::path::Path;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use crate::clock;
+use crate::clock::{self, JumpWatch};
 use crate::collectors::{self, Runner};
 use crate::config::Collect;
 use crate::context::Context;
 use crate::samples::Recorder;
+use crate::write_request;
+
+/// Time between two reports of types and help: the server keeps them in memory.
+const METADATA_INTERVAL: Duration = Duration::from_secs(300);
+
+#[derive(Default)]
+struct State {
+    recorder: Recorder,
+    jumps: JumpWatch,
+    metadata_at: Option<Instant>,
+}
 
 /// Time until the next whole multiple of `interval_ms` after `now_ms`.
 #[must_use]
@@ -30,16 +41,16 @@ pub fn until_tick_after(now_ms: i64, interval_ms: i64) -> Duration {
 
 /// Collects at once, then until it is stopped. A new configuration takes effect at once.
 pub async fn run(context: Context) {
-    let mut recorder = Recorder::default();
+    let mut state = State::default();
     let mut running = context.running.clone();
     let mut first = true;
     loop {
         let collect = running.borrow_and_update().config.collect.clone();
         let mut runner = collectors::runner(&collect, Path::new("/"), &context.counters);
         if std::mem::take(&mut first) {
-            collect_into_spool(&context, &mut runner, &mut recorder).await;
+            collect_into_spool(&context, &mut runner, &mut state).await;
         }
-        tick_until_changed(&context, &mut running, &collect, &mut runner, &mut recorder).await;
+        tick_until_changed(&context, &mut running, &collect, &mut runner, &mut state).await;
     }
 }
 
@@ -48,7 +59,7 @@ async fn tick_until_changed(
     running: &mut crate::context::RunningReceiver,
     collect: &Collect,
     runner: &mut Runner,
-    recorder: &mut Recorder,
+    state: &mut State,
 ) {
     let interval_ms = i64::try_from(collect.interval_seconds.get() * 1_000).unwrap_or(i64::MAX);
     loop {
@@ -61,16 +72,37 @@ async fn tick_until_changed(
                 continue;
             }
         }
-        collect_into_spool(context, runner, recorder).await;
+        collect_into_spool(context, runner, state).await;
     }
 }
 
-async fn collect_into_spool(context: &Context, runner: &mut Runner, recorder: &mut Recorder) {
+async fn collect_into_spool(context: &Context, runner: &mut Runner, state: &mut State) {
     let (time_ms, started) = (clock::now_ms(), Instant::now());
-    runner.collect(recorder).await;
-    context.spool.lock().unwrap_or_else(PoisonError::into_inner).append(time_ms, recorder);
+    note_clock(context, &mut state.jumps, time_ms);
+    runner.collect(&mut state.recorder).await;
+    context.spool.lock().unwrap_or_else(PoisonError::into_inner).append(time_ms, &state.recorder);
     context.counters.collection_micros.set(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX));
-    context.collected.notify_one();
+    if state.metadata_at.is_none_or(|at| at.elapsed() >= METADATA_INTERVAL) {
+        state.metadata_at = Some(started);
+        match write_request::encode_metadata(state.recorder.families()) {
+            Ok(body) => *context.metadata.lock().unwrap_or_else(PoisonError::into_inner) = Some(body),
+            Err(error) => tracing::error!(error = crate::error_chain(&error), "metadata cannot be packed"),
+        }
+    }
+    context.collected.send_replace(());
+}
+
+fn note_clock(context: &Context, jumps: &mut JumpWatch, now_ms: i64) {
+    let counters = &context.counters;
+    if let Some(jump_ms) = jumps.look(now_ms, clock::boot_ms()) {
+        tracing::warn!(jump_ms, "the clock of this host was set");
+        counters.clock_jumps.add(1);
+        counters.clock_jump_ms.set(jump_ms.cast_unsigned());
+    }
+    if let Some(offset_ms) = context.now().api.clock_offset_ms() {
+        counters.clock_offset_ms.set(offset_ms.cast_unsigned());
+        counters.clock_offset_known.set(1);
+    }
 }
 
 #[cfg(test)]

@@ -247,6 +247,15 @@ impl Recorder {
         self.generation += 1;
     }
 
+    /// Families of all series with their kinds, sorted by name.
+    pub fn families(&self) -> impl Iterator<Item = (&str, Kind)> {
+        let name = |series: &Series| {
+            series.labels.iter().position(|(label, _)| &**label == "__name__").unwrap_or_default()
+        };
+        let named = self.series.iter().filter_map(move |s| Some((&*s.labels.get(name(s))?.1, s.kind)));
+        named.collect::<std::collections::BTreeMap<_, _>>().into_iter()
+    }
+
     /// Samples of the collection.
     #[must_use]
     pub fn samples(&self) -> &[Sample] {
@@ -285,6 +294,10 @@ impl Recorder {
             if name != family {
                 family = name;
                 let kind = self.series[id as usize].kind.as_str();
+                let help = crate::help::of(name);
+                if !help.is_empty() {
+                    out.push_str(&format!("# HELP {name} {help}\n"));
+                }
                 out.push_str(&format!("# TYPE {name} {kind}\n"));
             }
             exposition::write_sample(&mut out, self.labels(id), value, None);

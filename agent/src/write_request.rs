@@ -5,6 +5,8 @@
 
 use siaga_protocol::metric_names::JOB;
 
+use crate::help;
+use crate::samples::Kind;
 use crate::spool::{Batch, Labels};
 
 const SERIES: u8 = tag(1, LENGTH);
@@ -14,6 +16,10 @@ const LABEL_NAME: u8 = tag(1, LENGTH);
 const LABEL_VALUE: u8 = tag(2, LENGTH);
 const SAMPLE_VALUE: u8 = tag(1, FIXED64);
 const SAMPLE_TIME: u8 = tag(2, VARINT);
+const METADATA: u8 = tag(3, LENGTH);
+const METADATA_TYPE: u8 = tag(1, VARINT);
+const METADATA_NAME: u8 = tag(2, LENGTH);
+const METADATA_HELP: u8 = tag(4, LENGTH);
 const VARINT: u8 = 0;
 const FIXED64: u8 = 1;
 const LENGTH: u8 = 2;
@@ -47,6 +53,30 @@ pub fn encode(batch: &Batch<'_>, instance: &str) -> Result<Vec<u8>, snap::Error>
             write_field(&mut series, SAMPLE, &sample);
         }
         write_field(&mut out, SERIES, &series);
+    }
+    snap::raw::Encoder::new().compress_vec(&out)
+}
+
+/// The snappy body of a request that holds only types and help of families.
+///
+/// # Errors
+/// The body would be larger than snappy's 4 GiB.
+pub fn encode_metadata<'a>(families: impl Iterator<Item = (&'a str, Kind)>) -> Result<Vec<u8>, snap::Error> {
+    let (mut out, mut family) = (Vec::new(), Vec::new());
+    for (name, kind) in families {
+        family.clear();
+        family.push(METADATA_TYPE);
+        write_varint(
+            &mut family,
+            match kind {
+                Kind::Untyped => 0,
+                Kind::Counter => 1,
+                Kind::Gauge => 2,
+            },
+        );
+        write_field(&mut family, METADATA_NAME, name.as_bytes());
+        write_field(&mut family, METADATA_HELP, help::of(name).as_bytes());
+        write_field(&mut out, METADATA, &family);
     }
     snap::raw::Encoder::new().compress_vec(&out)
 }
@@ -94,7 +124,24 @@ mod tests {
     use super::*;
     use crate::counters::Counters;
     use crate::samples::Recorder;
-    use crate::spool::Spool;
+    use crate::spool::{SERVER, Spool};
+
+    #[test]
+    fn metadata_decodes_to_types_and_help() {
+        let families = [("node_load1", Kind::Gauge), ("node_forks_total", Kind::Counter)];
+        let body = encode_metadata(families.into_iter()).unwrap();
+        let request = remote_write::decode(&body, 1 << 20).unwrap();
+        assert!(request.timeseries.is_empty());
+        let told: Vec<_> =
+            request.metadata.iter().map(|m| (m.r#type, m.metric_family_name.as_str(), &*m.help)).collect();
+        assert_eq!(
+            told,
+            [
+                (2, "node_load1", &*help::of("node_load1")),
+                (1, "node_forks_total", &*help::of("node_forks_total"))
+            ]
+        );
+    }
 
     #[test]
     fn the_body_decodes_to_sorted_labels_and_samples_in_order_of_time() {
@@ -108,7 +155,7 @@ mod tests {
             recorder.end();
             spool.append(time, &recorder);
         }
-        let batch = spool.next_batch(100, 100).unwrap();
+        let batch = spool.next_batch(SERVER, 100, 100).unwrap();
         let request = remote_write::decode(&encode(&batch, "web-1").unwrap(), 1 << 20).unwrap();
         let text: Vec<String> = request
             .timeseries

@@ -29,6 +29,7 @@ fn read(recorder: &Recorder) -> Collected {
                 assert!(samples.insert(key, sample.value).is_none(), "twice: {line}");
             }
             Line::Type { name, kind } => assert!(types.insert(name, kind).is_none(), "twice: {line}"),
+            Line::Help { text, .. } => assert!(!text.is_empty()),
             other => panic!("{other:?}"),
         }
     }

@@ -78,3 +78,47 @@ async fn samples_of_an_agent_that_was_killed_are_sent_by_the_next() {
     server.until(|record| (record.times() == [1_000, 2_000, 3_000]).then_some(())).await;
     task.abort();
 }
+
+#[tokio::test]
+async fn another_receiver_gets_everything_also_while_the_server_is_away_and_the_server_later() {
+    let (server, other, dir) = (Server::start().await, Server::start().await, tempfile::tempdir().unwrap());
+    let token = dir.path().join("token");
+    std::fs::write(&token, format!("{}\n", common::TOKEN)).unwrap();
+    let target = format!(
+        "[send]\nmax_backoff_seconds = 1\n[[targets]]\nname = \"other\"\nurl = \"{}{}\"\ntoken_file = \"{}\"\n",
+        other.url,
+        siaga_protocol::paths::REMOTE_WRITE,
+        token.display()
+    );
+    server.record.lock().unwrap().statuses = [503; 3].into();
+    let (context, _keep) = context(&server, dir.path(), &target);
+    let mut recorder = Recorder::default();
+    collect(&context, &mut recorder, &[(1_000, 1.0), (2_000, 2.0)]);
+    let task = tokio::spawn(sender::run(context.clone()));
+    other.until(|record| (record.times() == [1_000, 2_000]).then_some(())).await;
+    server.until(|record| (record.times() == [1_000, 2_000]).then_some(())).await;
+    collect(&context, &mut recorder, &[(3_000, 3.0)]);
+    for receiver in [&server, &other] {
+        receiver.until(|record| (record.times() == [1_000, 2_000, 3_000]).then_some(())).await;
+    }
+    task.abort();
+}
+
+#[tokio::test]
+async fn types_and_help_follow_the_samples_to_the_server() {
+    let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
+    let (context, _keep) = context(&server, dir.path(), "[collect]\ninterval_seconds = 1\n");
+    let collecting = tokio::spawn(siaga_agent::sampler::run(context.clone()));
+    let sending = tokio::spawn(sender::run(context));
+    let metadata =
+        server.until(|record| (!record.metadata.is_empty()).then(|| record.metadata.clone())).await;
+    let of = |name: &str| {
+        let family = metadata.iter().find(|family| family.metric_family_name == name).unwrap();
+        (family.r#type, family.help.as_str())
+    };
+    assert_eq!(of("node_load5"), (2, "Tasks that run or wait, average of 5 minutes."));
+    assert_eq!(of("node_cpu_seconds_total"), (1, "Processor time by mode."));
+    assert!(metadata.len() > 100 && metadata.iter().all(|family| !family.help.is_empty()), "{metadata:#?}");
+    collecting.abort();
+    sending.abort();
+}

@@ -27,6 +27,12 @@ pub const AGENT_SPOOL_ERRORS: &str = "siaga_agent_spool_errors_total";
 pub const AGENT_SEND_FAILURES: &str = "siaga_agent_send_failures_total";
 /// Samples that the server refused for good.
 pub const AGENT_REJECTED_SAMPLES: &str = "siaga_agent_rejected_samples_total";
+/// Times that the wall clock of the agent's host was set.
+pub const AGENT_CLOCK_JUMPS: &str = "siaga_agent_clock_jumps_total";
+/// The last of these jumps in seconds, below 0 where it was set back.
+pub const AGENT_CLOCK_JUMP_SECONDS: &str = "siaga_agent_clock_jump_seconds";
+/// The server's clock minus that of the agent's host in seconds, to about half a second.
+pub const AGENT_CLOCK_OFFSET_SECONDS: &str = "siaga_agent_clock_offset_seconds";
 /// Orders that the agent did not accept.
 pub const AGENT_ORDERS_REFUSED: &str = "siaga_agent_orders_refused_total";
 /// Always 1; label `version`.

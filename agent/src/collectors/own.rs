@@ -8,7 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 use siaga_protocol::metric_names as names;
 
 use super::{CollectError, Collector, number, value};
-use crate::counters::Counters;
+use crate::counters::{Counter, Counters};
 use crate::samples::Output;
 use crate::source::Source;
 
@@ -30,6 +30,12 @@ pub(crate) fn cpu_seconds() -> f64 {
     value(micros) / 1e6
 }
 
+/// Seconds from milliseconds in two's complement.
+fn signed_seconds(ms: u64) -> f64 {
+    let ms = ms.cast_signed();
+    value(ms.unsigned_abs()).copysign(if ms < 0 { -1.0 } else { 1.0 }) / 1e3
+}
+
 impl Collector for Own {
     fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
         out.counter(names::AGENT_CPU_SECONDS, &[], cpu_seconds());
@@ -42,6 +48,12 @@ impl Collector for Own {
             (names::AGENT_ORDERS_REFUSED, &counters.orders_refused),
         ] {
             out.counter(name, &[], value(counter.get()));
+        }
+        let seconds = |counter: &Counter| signed_seconds(counter.get());
+        out.counter(names::AGENT_CLOCK_JUMPS, &[], value(counters.clock_jumps.get()));
+        out.gauge(names::AGENT_CLOCK_JUMP_SECONDS, &[], seconds(&counters.clock_jump_ms));
+        if counters.clock_offset_known.get() == 1 {
+            out.gauge(names::AGENT_CLOCK_OFFSET_SECONDS, &[], seconds(&counters.clock_offset_ms));
         }
         out.gauge(names::AGENT_SPOOL_BYTES, &[], value(counters.spool_bytes.get()));
         out.gauge(names::AGENT_COLLECT_SECONDS, &[], value(counters.collection_micros.get()) / 1e6);

@@ -1,7 +1,8 @@
 //! What other programs of this host leave in files `*.prom`, in Prometheus text format: their own names, and
 //! `node_textfile_mtime_seconds`, `node_textfile_scrape_error`.
 //!
-//! A file that is wrong or too large gives nothing of itself, and the error. Times on lines are not taken.
+//! A file that is wrong or too large gives nothing of itself, and the error. Times on lines are not taken,
+//! nor names that only Siaga writes.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -80,10 +81,18 @@ fn record_text(text: &str, out: &mut Output) -> Option<()> {
             sample.labels.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         let place = labels.iter().position(|(name, _)| *name == "__name__")?;
         let (_, name) = labels.remove(place);
+        if is_reserved(name) {
+            continue;
+        }
         let kind = kinds.get(name).copied().unwrap_or(Kind::Untyped);
         out.record(kind, name, &labels, sample.value);
     }
     Some(())
+}
+
+/// Whether only Siaga itself writes series of this name; the server would refuse a whole request for one of them.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    ["up", "ALERTS", "ALERTS_FOR_STATE"].contains(&name) || name.starts_with("siaga_") || name.contains(':')
 }
 
 #[cfg(test)]
@@ -95,7 +104,10 @@ mod tests {
     fn files_are_read_whole_or_not_at_all() {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in [
-            ("a.prom", "# TYPE backup_age_seconds gauge\nbackup_age_seconds{job_name=\"db\"} 12.5\n"),
+            (
+                "a.prom",
+                "# TYPE backup_age_seconds gauge\nbackup_age_seconds{job_name=\"db\"} 12.5\nup 1\na:b 1\n",
+            ),
             ("b.prom", "good 1\nbad line here\n"),
             ("c.txt", "other 1\n"),
         ] {
@@ -110,6 +122,7 @@ mod tests {
         let text = recorder.to_text();
         assert!(text.contains("# TYPE backup_age_seconds gauge\nbackup_age_seconds{job_name=\"db\"} 12.5\n"));
         assert!(text.contains("node_textfile_scrape_error 1\n") && text.contains("/a.prom\"}"), "{text}");
+        assert!(!text.contains("up 1") && !text.contains("a:b"), "{text}");
         assert!(!text.contains("good") && !text.contains("other") && !text.contains("b.prom"), "{text}");
     }
 }

@@ -16,6 +16,7 @@
 //!           values     tokens until count values are told, see `values`
 //! acked   = segment u64 | offset u64 | crc32 of both u32        little endian
 //! ```
+//! Each destination has its own `acked`: the server's is called so, those of others `acked-NAME`.
 //!
 //! # Promises
 //! - A segment stands alone: the others may be missing. Old segments are never written again after a restart.
@@ -47,6 +48,8 @@ use segment::Segment;
 pub use payload::{Labels, MAX_SAMPLES};
 pub use segment::SpoolError;
 
+/// Name of the server among the destinations.
+pub const SERVER: &str = "";
 /// A segment is closed when it has this size; a smaller bound of the whole makes it smaller.
 const SEGMENT_BYTES: u64 = 512 * 1024;
 /// Bytes that are kept in memory while the disk takes no more.
@@ -84,6 +87,20 @@ pub struct Batch<'a> {
     pub end: Position,
 }
 
+/// How far one destination has come.
+struct Reader {
+    name: String,
+    decoder: Option<(Position, Decoder)>,
+    acked: Position,
+}
+
+impl Reader {
+    fn open(folder: &Path, name: &str) -> Self {
+        let acked = segment::read_acked(folder, name).unwrap_or(Position { segment: 0, offset: 0 });
+        Self { name: name.to_owned(), decoder: None, acked }
+    }
+}
+
 /// The queue.
 pub struct Spool {
     folder: PathBuf,
@@ -91,8 +108,8 @@ pub struct Spool {
     segments: VecDeque<Segment>,
     /// Encodes into the last segment; absent when the next collection begins a new one.
     encoder: Option<Encoder>,
-    reader: Option<(Position, Decoder)>,
-    acked: Position,
+    /// One for each destination; the first is the server.
+    readers: Vec<Reader>,
     next_number: u64,
     counters: Arc<Counters>,
     frame: Vec<u8>,
@@ -106,24 +123,46 @@ impl Spool {
     /// The folder cannot be made or listed. Damaged files are no error.
     pub fn open(folder: &Path, max_bytes: u64, counters: Arc<Counters>) -> Result<Self, SpoolError> {
         let segments = segment::list(folder)?;
-        let acked = segment::read_acked(folder).unwrap_or(Position { segment: 0, offset: 0 });
+        let readers = vec![Reader::open(folder, SERVER)];
         // Numbers never come again: an old acknowledgement must not cover new data.
-        let next_number = segments.back().map_or(0, Segment::number).max(acked.segment) + 1;
+        let acked = segment::newest_acked(folder);
+        let next_number = segments.back().map_or(0, Segment::number).max(acked) + 1;
         let mut spool = Self {
             folder: folder.into(),
             max_bytes,
             segments,
             encoder: None,
-            reader: None,
-            acked,
+            readers,
             next_number,
             counters,
             frame: Vec::new(),
             disk_fails: false,
         };
-        spool.forget_acknowledged();
         spool.enforce_bound();
         Ok(spool)
+    }
+
+    /// Names the destinations beside the server. Each begins with the oldest collection that it has not acknowledged
+    /// and that is still there; one that is named no more is forgotten. Must be called once before the first
+    /// acknowledgement, else what only others still need may be gone.
+    pub fn set_destinations<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) {
+        let mut before = std::mem::take(&mut self.readers);
+        for name in std::iter::once(SERVER).chain(names) {
+            let place = before.iter().position(|reader| reader.name == name);
+            let reader = match place {
+                Some(place) => before.swap_remove(place),
+                None => Reader::open(&self.folder, name),
+            };
+            self.readers.push(reader);
+        }
+        segment::forget_acked(&self.folder, |name| self.readers.iter().any(|reader| reader.name == name));
+        self.forget_acknowledged();
+    }
+
+    /// Up to where every destination has what was collected.
+    fn acked(&self) -> Position {
+        let all = self.readers.iter().map(|reader| reader.acked);
+        all.min().unwrap_or(Position { segment: 0, offset: 0 })
     }
 
     /// Changes the bound.
@@ -220,14 +259,21 @@ impl Spool {
         self.forget_acknowledged();
     }
 
-    /// The oldest collections that were not acknowledged: at most `max_collections`, and no more samples than
+    /// The oldest collections that the destination has not acknowledged (the server is [`SERVER`]): at most `max_collections`, and no more samples than
     /// `max_samples` unless one collection alone has more. Nothing waits: `None`.
-    pub fn next_batch(&mut self, max_samples: usize, max_collections: usize) -> Option<Batch<'_>> {
+    pub fn next_batch(
+        &mut self,
+        destination: &str,
+        max_samples: usize,
+        max_collections: usize,
+    ) -> Option<Batch<'_>> {
+        let reader = self.readers.iter().position(|reader| reader.name == destination)?;
         let mut rows = Vec::new();
-        let (mut collections, mut end) = (0, self.acked);
+        let (mut collections, mut end) = (0, self.readers.get(reader)?.acked);
         while collections < max_collections {
             let Some(position) = self.readable_position(end, collections > 0) else { break };
             match self.read_frame(
+                reader,
                 position,
                 max_samples.saturating_sub(rows.len()),
                 collections > 0,
@@ -242,7 +288,8 @@ impl Spool {
         if collections == 0 {
             return None;
         }
-        let series = self.reader.as_ref().map_or(&[][..], |(_, decoder)| decoder.series());
+        let decoder = self.readers.get(reader)?.decoder.as_ref();
+        let series = decoder.map_or(&[][..], |(_, decoder)| decoder.series());
         Some(Batch { series, rows, collections, end })
     }
 
@@ -257,12 +304,20 @@ impl Spool {
         (!same_segment).then_some(Position { segment: segment.number(), offset: 0 })
     }
 
-    fn read_frame(&mut self, at: Position, room: usize, may_refuse: bool, rows: &mut Vec<Row>) -> ReadFrame {
+    fn read_frame(
+        &mut self,
+        reader: usize,
+        at: Position,
+        room: usize,
+        may_refuse: bool,
+        rows: &mut Vec<Row>,
+    ) -> ReadFrame {
+        let Some(reader) = self.readers.get_mut(reader) else { return ReadFrame::EndOfSegment };
         let Some(segment) = self.segments.iter().find(|segment| segment.number() == at.segment) else {
             return ReadFrame::EndOfSegment;
         };
         let start = Position { segment: at.segment, offset: segment::HEADER_BYTES };
-        let (mut place, mut decoder) = match self.reader.take() {
+        let (mut place, mut decoder) = match reader.decoder.take() {
             Some((place, decoder))
                 if place.segment == at.segment && place.offset <= at.offset.max(start.offset) =>
             {
@@ -276,49 +331,37 @@ impl Spool {
             let frame = match segment.read(place.offset) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => {
-                    self.reader = Some((place, decoder));
+                    reader.decoder = Some((place, decoder));
                     return ReadFrame::EndOfSegment;
                 }
-                Err(error) => return self.give_up_segment(place, decoder, &error),
+                Err(error) => return give_up_segment(reader, place, decoder, &error),
             };
             if wanted && may_refuse && payload::count(&frame.payload) > room {
-                self.reader = Some((place, decoder));
+                reader.decoder = Some((place, decoder));
                 return ReadFrame::TooMuch;
             }
             let before = rows.len();
             if let Err(error) = decoder.decode(&frame.payload, rows) {
                 rows.truncate(before);
-                return self.give_up_segment(place, decoder, &error);
+                return give_up_segment(reader, place, decoder, &error);
             }
             place.offset = frame.next;
             if wanted {
-                self.reader = Some((place, decoder));
+                reader.decoder = Some((place, decoder));
                 return ReadFrame::Taken(place);
             }
             rows.truncate(before);
         }
     }
 
-    fn give_up_segment(
-        &mut self,
-        at: Position,
-        decoder: Decoder,
-        error: &dyn std::error::Error,
-    ) -> ReadFrame {
-        let error = crate::error_chain(error);
-        tracing::warn!(error, segment = at.segment, "the rest of a spool segment is unreadable");
-        // Its series are still needed for what was read; the place says that it must not be read on.
-        self.reader = Some((Position { segment: at.segment, offset: u64::MAX }, decoder));
-        ReadFrame::EndOfSegment
-    }
-
-    /// The samples before `end` have arrived, or are given up: they are never read again.
-    pub fn acknowledge(&mut self, end: Position) {
-        if end <= self.acked {
+    /// The samples before `end` have arrived at the destination, or are given up: it never reads them again.
+    pub fn acknowledge(&mut self, destination: &str, end: Position) {
+        let Some(reader) = self.readers.iter_mut().find(|reader| reader.name == destination) else { return };
+        if end <= reader.acked {
             return;
         }
-        self.acked = end;
-        if let Err(error) = segment::write_acked(&self.folder, end) {
+        reader.acked = end;
+        if let Err(error) = segment::write_acked(&self.folder, destination, end) {
             // They would be sent once more after a restart, which is harmless.
             self.note_failure(&error);
         }
@@ -326,10 +369,11 @@ impl Spool {
     }
 
     fn forget_acknowledged(&mut self) {
+        let acked = self.acked();
         while let Some(first) = self.segments.front() {
             let in_use = self.segments.len() == 1 && self.encoder.is_some();
-            let done = first.number() < self.acked.segment
-                || (first.number() == self.acked.segment && self.acked.offset >= first.bytes());
+            let done = first.number() < acked.segment
+                || (first.number() == acked.segment && acked.offset >= first.bytes());
             if in_use || !done {
                 break;
             }
@@ -354,8 +398,12 @@ impl Spool {
             let closed = self.segments.len() - 1;
             let oldest = self.segments.iter().take(closed).position(|s| s.is_in_memory() == memory);
             let Some(oldest) = oldest.and_then(|place| self.segments.remove(place)) else { break };
-            let from = if oldest.number() == self.acked.segment { self.acked.offset } else { 0 };
-            let lost = oldest.count_samples(from);
+            let acked = self.acked();
+            let lost = match oldest.number().cmp(&acked.segment) {
+                std::cmp::Ordering::Less => 0,
+                std::cmp::Ordering::Equal => oldest.count_samples(acked.offset),
+                std::cmp::Ordering::Greater => oldest.count_samples(0),
+            };
             self.counters.spool_dropped_samples.add(lost);
             tracing::warn!(samples = lost, "the spool is full, its oldest samples are dropped");
             if let Err(error) = oldest.delete() {
@@ -366,9 +414,10 @@ impl Spool {
     }
 
     fn update_size(&self) {
-        let waiting = |segment: &Segment| match segment.number().cmp(&self.acked.segment) {
+        let acked = self.acked();
+        let waiting = |segment: &Segment| match segment.number().cmp(&acked.segment) {
             std::cmp::Ordering::Less => 0,
-            std::cmp::Ordering::Equal => segment.bytes().saturating_sub(self.acked.offset),
+            std::cmp::Ordering::Equal => segment.bytes().saturating_sub(acked.offset),
             std::cmp::Ordering::Greater => segment.bytes(),
         };
         self.counters.spool_bytes.set(self.segments.iter().map(waiting).sum());
@@ -383,12 +432,26 @@ impl Spool {
                 tracing::error!(error = crate::error_chain(&error), "samples in memory are lost");
             }
         }
-        if self.acked.segment > 0
-            && let Err(error) = segment::write_acked(&self.folder, self.acked)
-        {
-            self.note_failure(&error);
+        for reader in self.readers.iter().filter(|reader| reader.acked.segment > 0) {
+            if let Err(error) = segment::write_acked(&self.folder, &reader.name, reader.acked) {
+                self.counters.spool_errors.add(1);
+                tracing::warn!(error = crate::error_chain(&error), "what has arrived will be sent once more");
+            }
         }
     }
+}
+
+fn give_up_segment(
+    reader: &mut Reader,
+    at: Position,
+    decoder: Decoder,
+    error: &dyn std::error::Error,
+) -> ReadFrame {
+    let error = crate::error_chain(error);
+    tracing::warn!(error, segment = at.segment, "the rest of a spool segment is unreadable");
+    // Its series are still needed for what was read; the place says that it must not be read on.
+    reader.decoder = Some((Position { segment: at.segment, offset: u64::MAX }, decoder));
+    ReadFrame::EndOfSegment
 }
 
 enum ReadFrame {

@@ -228,9 +228,39 @@ fn open(path: PathBuf, number: u64) -> Option<Segment> {
     (&magic == MAGIC).then_some(Segment { number, bytes, store: Store::Disk { path, file } })
 }
 
+/// Name of the file of a destination; the server has none.
+fn acked_file(destination: &str) -> String {
+    if destination.is_empty() { ACKED_FILE.to_owned() } else { format!("{ACKED_FILE}-{destination}") }
+}
+
+/// Destinations of which there is a file.
+fn acked_destinations(folder: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let names = names.filter_map(|name| name.into_string().ok());
+    let names = names.filter_map(|name| {
+        let rest = name.strip_prefix(ACKED_FILE)?;
+        if rest.is_empty() { Some(String::new()) } else { rest.strip_prefix('-').map(str::to_owned) }
+    });
+    names.collect()
+}
+
+/// The highest number of a segment of which anything was acknowledged by anybody.
+pub(super) fn newest_acked(folder: &Path) -> u64 {
+    let acked = acked_destinations(folder).into_iter().filter_map(|name| read_acked(folder, &name));
+    acked.map(|acked| acked.segment).max().unwrap_or(0)
+}
+
+/// Takes away what is remembered of destinations that are not to be kept.
+pub(super) fn forget_acked(folder: &Path, is_kept: impl Fn(&str) -> bool) {
+    for name in acked_destinations(folder).iter().filter(|name| !is_kept(name)) {
+        // Left behind, it is only a small file.
+        drop(std::fs::remove_file(folder.join(acked_file(name))));
+    }
+}
+
 /// What was acknowledged; `None` if the file is missing or damaged: then everything is sent once more.
-pub(super) fn read_acked(folder: &Path) -> Option<Position> {
-    let bytes: [u8; 20] = std::fs::read(folder.join(ACKED_FILE)).ok()?.try_into().ok()?;
+pub(super) fn read_acked(folder: &Path, destination: &str) -> Option<Position> {
+    let bytes: [u8; 20] = std::fs::read(folder.join(acked_file(destination))).ok()?.try_into().ok()?;
     let (body, checksum) = bytes.split_at(16);
     if crc32fast::hash(body).to_le_bytes() != checksum {
         return None;
@@ -240,8 +270,8 @@ pub(super) fn read_acked(folder: &Path) -> Option<Position> {
 }
 
 /// Remembers what was acknowledged. Twenty bytes in place; a cut write is caught by the checksum.
-pub(super) fn write_acked(folder: &Path, acked: Position) -> Result<(), SpoolError> {
-    let path = folder.join(ACKED_FILE);
+pub(super) fn write_acked(folder: &Path, destination: &str, acked: Position) -> Result<(), SpoolError> {
+    let path = folder.join(acked_file(destination));
     let failed = |source| SpoolError::File { operation: "write", path: path.clone(), source };
     let mut bytes = [0; 20];
     bytes[..8].copy_from_slice(&acked.segment.to_le_bytes());

@@ -36,7 +36,7 @@ fn append(spool: &mut Spool, recorder: &mut Recorder, numbers: std::ops::Range<u
 /// Takes everything out, in batches of this size; gives the time of each collection.
 fn drain(spool: &mut Spool, collections: usize) -> Vec<i64> {
     let mut times = Vec::new();
-    while let Some(batch) = spool.next_batch(usize::MAX, collections) {
+    while let Some(batch) = spool.next_batch(SERVER, usize::MAX, collections) {
         for rows in batch.rows.chunk_by(|a, b| a.time_ms == b.time_ms) {
             let n = u32::try_from(rows[0].time_ms / 1_000).unwrap();
             let got: Collection = rows
@@ -47,7 +47,7 @@ fn drain(spool: &mut Spool, collections: usize) -> Vec<i64> {
             times.push(rows[0].time_ms);
         }
         let end = batch.end;
-        spool.acknowledge(end);
+        spool.acknowledge(SERVER, end);
     }
     times
 }
@@ -70,7 +70,7 @@ fn collections_come_out_in_order_and_once() {
     let mut recorder = Recorder::default();
     append(&mut spool, &mut recorder, 1..8);
     assert_eq!(drain(&mut spool, 3), times(1..8));
-    assert!(spool.next_batch(usize::MAX, 10).is_none());
+    assert!(spool.next_batch(SERVER, usize::MAX, 10).is_none());
     append(&mut spool, &mut recorder, 8..10);
     assert_eq!(drain(&mut spool, 10), times(8..10));
     assert_eq!(counters.spool_bytes.get(), 0);
@@ -81,8 +81,8 @@ fn what_was_not_acknowledged_comes_again_also_in_smaller_batches() {
     let dir = tempfile::tempdir().unwrap();
     let (mut spool, _) = open(dir.path(), 1 << 20);
     append(&mut spool, &mut Recorder::default(), 1..8);
-    assert_eq!(spool.next_batch(usize::MAX, 5).unwrap().collections, 5);
-    assert_eq!(spool.next_batch(usize::MAX, 2).unwrap().collections, 2);
+    assert_eq!(spool.next_batch(SERVER, usize::MAX, 5).unwrap().collections, 5);
+    assert_eq!(spool.next_batch(SERVER, usize::MAX, 2).unwrap().collections, 2);
     assert_eq!(drain(&mut spool, 1), times(1..8));
 }
 
@@ -91,8 +91,8 @@ fn a_batch_keeps_the_bound_of_samples_but_never_cuts_a_collection() {
     let dir = tempfile::tempdir().unwrap();
     let (mut spool, _) = open(dir.path(), 1 << 20);
     append(&mut spool, &mut Recorder::default(), 1..8);
-    assert_eq!(spool.next_batch(120, 10).unwrap().collections, 2);
-    assert_eq!(spool.next_batch(10, 10).unwrap().collections, 1);
+    assert_eq!(spool.next_batch(SERVER, 120, 10).unwrap().collections, 2);
+    assert_eq!(spool.next_batch(SERVER, 10, 10).unwrap().collections, 1);
 }
 
 #[test]
@@ -101,15 +101,15 @@ fn after_a_kill_everything_unacknowledged_is_there() {
     let mut recorder = Recorder::default();
     let (mut spool, _) = open(dir.path(), 1 << 20);
     append(&mut spool, &mut recorder, 1..6);
-    let end = spool.next_batch(usize::MAX, 2).unwrap().end;
-    spool.acknowledge(end);
+    let end = spool.next_batch(SERVER, usize::MAX, 2).unwrap().end;
+    spool.acknowledge(SERVER, end);
     std::mem::forget(spool); // as SIGKILL would: nothing is closed or flushed
     let (mut spool, _) = open(dir.path(), 1 << 20);
     append(&mut spool, &mut Recorder::default(), 6..9);
     assert_eq!(drain(&mut spool, 100), times(3..9));
     drop(spool);
     let (mut spool, _) = open(dir.path(), 1 << 20);
-    assert!(spool.next_batch(usize::MAX, 10).is_none());
+    assert!(spool.next_batch(SERVER, usize::MAX, 10).is_none());
 }
 
 #[test]
@@ -205,8 +205,8 @@ fn a_damaged_acknowledgement_costs_a_repetition_and_no_sample() {
     let dir = tempfile::tempdir().unwrap();
     let (mut spool, _) = open(dir.path(), 1 << 20);
     append(&mut spool, &mut Recorder::default(), 1..6);
-    let end = spool.next_batch(usize::MAX, 2).unwrap().end;
-    spool.acknowledge(end);
+    let end = spool.next_batch(SERVER, usize::MAX, 2).unwrap().end;
+    spool.acknowledge(SERVER, end);
     drop(spool);
     std::fs::OpenOptions::new().append(true).open(dir.path().join("acked")).unwrap().write_all(b"x").unwrap();
     let (mut spool, _) = open(dir.path(), 1 << 20);
@@ -260,7 +260,7 @@ proptest! {
             record(&mut recorder, &collection.clone().into_iter().collect::<Vec<_>>());
             spool.append(time, &recorder);
         }
-        let batch = spool.next_batch(usize::MAX, usize::MAX).unwrap();
+        let batch = spool.next_batch(SERVER, usize::MAX, usize::MAX).unwrap();
         let got: Vec<Vec<(String, u64)>> = batch
             .rows
             .chunk_by(|a, b| a.time_ms == b.time_ms)
@@ -273,4 +273,44 @@ proptest! {
             collections.iter().map(|c| c.iter().map(|(k, v)| (k.clone(), v.to_bits())).collect()).collect();
         prop_assert_eq!(got, expected);
     }
+}
+
+#[test]
+fn each_destination_has_its_own_place_and_what_one_still_needs_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut recorder = Recorder::default();
+    let (mut spool, counters) = open(dir.path(), 1 << 20);
+    spool.set_destinations(["other"]);
+    append(&mut spool, &mut recorder, 0..10);
+    assert_eq!(drain(&mut spool, 3), times(0..10));
+    assert!(counters.spool_bytes.get() > 0, "the other has not read it");
+    spool.flush();
+    drop(spool);
+
+    let (mut spool, counters) = open(dir.path(), 1 << 20);
+    spool.set_destinations(["other"]);
+    append(&mut spool, &mut recorder, 10..12);
+    assert_eq!(drain(&mut spool, 3), times(10..12));
+    let mut seen = 0;
+    while let Some(batch) = spool.next_batch("other", usize::MAX, 5) {
+        seen += batch.collections;
+        let end = batch.end;
+        spool.acknowledge("other", end);
+    }
+    assert_eq!((seen, counters.spool_bytes.get()), (12, 0));
+    assert!(spool.next_batch("nobody", usize::MAX, 5).is_none());
+    spool.set_destinations([]);
+    assert!(!dir.path().join("acked-other").exists() && dir.path().join("acked").exists());
+}
+
+#[test]
+fn a_clock_that_is_set_back_corrupts_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut spool, _) = open(dir.path(), 1 << 20);
+    let mut recorder = Recorder::default();
+    for numbers in [100..105, 3..6, 4_000_000..4_000_002, 6..8] {
+        append(&mut spool, &mut recorder, numbers);
+    }
+    let expected: Vec<_> = [100..105, 3..6, 4_000_000..4_000_002, 6..8].into_iter().flat_map(times).collect();
+    assert_eq!(drain(&mut spool, 100), expected);
 }

@@ -43,6 +43,7 @@ pub struct Record {
     pub refuse_negative: bool,
     pub writes: Vec<remote_write::WriteRequest>,
     pub headers: Vec<HeaderMap>,
+    pub metadata: Vec<remote_write::MetricMetadata>,
     pub attempts: usize,
     pub hellos: Vec<Hello>,
     pub inventories: Vec<Inventory>,
@@ -137,7 +138,9 @@ async fn write(State(server): State<Server>, headers: HeaderMap, body: Bytes) ->
         status
     };
     server.note(|record| {
-        if status == 204 {
+        if status == 204 && request.timeseries.is_empty() {
+            record.metadata.extend(request.metadata);
+        } else if status == 204 {
             record.writes.push(request);
             record.headers.push(headers);
         }
@@ -199,14 +202,17 @@ pub fn context(server: &Server, dir: &Path, config: &str) -> (Context, watch::Se
     config.state_dir = dir.into();
     let credentials = Arc::new(server.credentials());
     let counters = Arc::new(Counters::default());
-    let spool = Spool::open(&dir.join("spool"), config.spool.max_bytes.get(), Arc::clone(&counters)).unwrap();
+    let mut spool =
+        Spool::open(&dir.join("spool"), config.spool.max_bytes.get(), Arc::clone(&counters)).unwrap();
+    spool.set_destinations(config.targets.iter().map(|target| target.name.as_str()));
     let (sender, running) = watch::channel(Arc::new(Running::new(config, &credentials).unwrap()));
     let context = Context {
         running,
         credentials,
         spool: Arc::new(Mutex::new(spool)),
         counters,
-        collected: Arc::new(Notify::new()),
+        collected: Arc::new(watch::Sender::new(())),
+        metadata: Arc::default(),
         started_at_ms: 0,
     };
     (context, sender)
@@ -220,5 +226,5 @@ pub fn collect(context: &Context, recorder: &mut Recorder, samples: &[(i64, f64)
         recorder.end();
         context.spool.lock().unwrap().append(*time, recorder);
     }
-    context.collected.notify_one();
+    context.collected.send_replace(());
 }

@@ -1,8 +1,10 @@
-//! What the agent costs on this machine: CPU a collection, memory, and the spool's size for a day of samples.
+//! What the agent costs on this machine: alone, and side by side with node_exporter.
 //!
-//! `cargo run --release -p siaga-agent --example bench_agent [COLLECTIONS]` prints a table. Targets that are missed
-//! are marked; the program ends with 0 all the same.
+//! `tests/bench-agent.sh` builds and runs it; `bench_agent AGENT [COLLECTIONS]` takes the program to measure. Prints a
+//! table. Targets that are missed are marked; the program ends with 0 all the same.
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
+
+mod beside;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,9 +14,11 @@ use siaga_agent::collectors;
 use siaga_agent::config::Collect;
 use siaga_agent::counters::Counters;
 use siaga_agent::samples::Recorder;
-use siaga_agent::spool::Spool;
+use siaga_agent::spool::{SERVER, Spool};
 
 const DAY_COLLECTIONS: u32 = 24 * 3_600 / 15;
+/// Collections before measuring begins.
+const WARM_UP: u32 = 500;
 
 fn cpu_ms() -> f64 {
     let used = clock_gettime(ClockId::ProcessCPUTime);
@@ -33,7 +37,7 @@ fn row(what: &str, value: f64, unit: &str, target: Option<f64>) {
         Some(target) => format!("target {target} {unit}"),
         None => String::new(),
     };
-    println!("{what:<44} {value:>12.3} {unit:<8} {mark}");
+    println!("{what:<46} {value:>12.3} {unit:<8} {mark}");
 }
 
 /// A busy day of 300 series, made up: a third clock ticks, a third bytes and packets that grow by random amounts, a
@@ -69,27 +73,42 @@ fn spool_a_day() -> anyhow::Result<(f64, f64)> {
     Ok((files.map(|meta| meta.len()).sum::<u64>() as f64, f64::from(DAY_COLLECTIONS) * 300.0))
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
-    let collections: u32 = std::env::args().nth(1).map_or(Ok(1_000), |word| word.parse())?;
+/// Many collections into a spool, as fast as they go: cost of one, and what is left in memory.
+async fn alone(collections: u32) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let mut runner = collectors::runner(&Collect::default(), Path::new("/"), &Arc::new(Counters::default()));
     let mut recorder = Recorder::default();
-    let mut spool = Spool::open(folder.path(), 1 << 30, Arc::new(Counters::default()))?;
-    for _ in 0..20 {
+    let mut spool = Spool::open(folder.path(), 16 << 20, Arc::new(Counters::default()))?;
+    let mut time = 0;
+    let (mut memory, mut before) = (0.0, 0.0);
+    for collection in 0..collections + WARM_UP {
+        if collection == WARM_UP {
+            (memory, before) = (resident_kib(), cpu_ms());
+        }
         runner.collect(&mut recorder).await;
-    }
-    let (memory, before) = (resident_kib(), cpu_ms());
-    for time in 0..collections {
-        runner.collect(&mut recorder).await;
-        spool.append(i64::from(time) * 15_000, &recorder);
+        time += 15_000;
+        spool.append(time, &recorder);
+        // As in a running agent, which sends what it has.
+        if let Some(batch) = spool.next_batch(SERVER, 100_000, 100) {
+            let end = batch.end;
+            spool.acknowledge(SERVER, end);
+        }
     }
     let spent = (cpu_ms() - before) / f64::from(collections);
-    let series = recorder.samples().len() as f64;
-    row("series", series, "", None);
-    row("CPU a collection, with spool", spent, "ms", Some(3.0));
-    row("resident memory", resident_kib() / 1024.0, "MiB", Some(8.0));
-    row("memory growth over the run", resident_kib() - memory, "KiB", None);
+    let growth = resident_kib() - memory;
+    row("series of this machine", recorder.samples().len() as f64, "", None);
+    row("CPU a collection, without sending", spent, "ms", None);
+    row(&format!("memory growth over {collections} collections"), growth, "KiB", Some(64.0));
+    Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let mut words = std::env::args().skip(1);
+    let agent = words.next().ok_or_else(|| anyhow::anyhow!("usage: bench_agent AGENT [COLLECTIONS]"))?;
+    let collections: u32 = words.next().map_or(Ok(10_000), |word| word.parse())?;
+    beside::run(Path::new(&agent)).await?;
+    alone(collections).await?;
     let (bytes, samples) = spool_a_day()?;
     row("spool, bytes a sample", bytes / samples, "B", None);
     row("spool, a day of 300 series", bytes / f64::from(1 << 20), "MiB", Some(8.0));

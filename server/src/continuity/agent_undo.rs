@@ -69,3 +69,80 @@ pub(super) fn take(
     )?;
     Ok(Taken::Yes)
 }
+
+#[cfg(test)]
+mod tests {
+    use siaga_protocol::orders::{Order, OrderKind, Outcome, SignedOrder};
+
+    use super::*;
+    use crate::records::Records;
+    use crate::records::hosts;
+
+    fn host(id: &str) -> Host {
+        Host {
+            id: id.to_owned(),
+            instance: format!("host-{id}"),
+            machine_id: id.to_owned(),
+            hostname: id.to_owned(),
+            agent_version: "1".to_owned(),
+            interval_seconds: 15,
+            enrolled_at_ms: 1,
+            started_at_ms: None,
+            last_seen_ms: None,
+            actions: Vec::new(),
+        }
+    }
+
+    fn undo(id: &str) -> AgentUndo {
+        AgentUndo {
+            id: id.to_owned(),
+            drill_id: "d".to_owned(),
+            order_id: "o".to_owned(),
+            action: "stop".to_owned(),
+            outcome: Outcome::Succeeded,
+            message: "exit status: 0".to_owned(),
+            output: String::new(),
+            started_at_ms: 1,
+            ended_at_ms: 2,
+        }
+    }
+
+    #[test]
+    fn a_report_counts_once_and_only_from_the_host_that_was_ordered() {
+        let records = Records::in_memory().unwrap();
+        let order = Order {
+            id: "o".to_owned(),
+            host_id: "a".to_owned(),
+            drill_id: "d".to_owned(),
+            action: "stop".to_owned(),
+            kind: OrderKind::Run,
+            expires_at_ms: 9,
+            undo_at_ms: Some(20),
+        };
+        let signed = SignedOrder { payload: String::new(), signature: String::new() };
+        records
+            .transaction(|db| {
+                hosts::insert(db, &host("a"), "hash-a")?;
+                hosts::insert(db, &host("b"), "hash-b")?;
+                db.execute("PRAGMA defer_foreign_keys = ON", [])?;
+                orders::insert(db, &order, &signed, 1)?;
+                let taken = |host: &Host, undo| take(db, host, undo, 30);
+                assert_eq!(taken(&host("b"), undo("u"))?, Taken::NotOrdered);
+                assert_eq!(
+                    taken(&host("a"), AgentUndo { action: "x".to_owned(), ..undo("u") })?,
+                    Taken::NotOrdered
+                );
+                assert_eq!(taken(&host("a"), undo("u"))?, Taken::Yes);
+                assert_eq!(taken(&host("a"), undo("u"))?, Taken::Before);
+                for number in 0..2 * MAX_REPORTS {
+                    taken(&host("a"), undo(&number.to_string()))?;
+                }
+                let rows = drills::journal(db, "d")?;
+                assert_eq!(rows.len(), MAX_REPORTS, "bounded");
+                assert!(journal::verify("d", &rows).is_ok());
+                db.execute("DELETE FROM drill_journal", [])?;
+                Ok::<_, RecordsError>(())
+            })
+            .unwrap();
+    }
+}

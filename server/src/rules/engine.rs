@@ -30,6 +30,10 @@ pub(super) struct RuleStatus {
     pub(super) last_error: Option<String>,
     /// Failed evaluations so far.
     pub(super) failures: u64,
+    /// Since when every evaluation failed.
+    pub(super) failing_since_ms: Option<Millis>,
+    /// Evaluations that failed since then.
+    pub(super) failing_runs: u32,
 }
 
 /// State of one group.

@@ -44,6 +44,8 @@ pub(super) async fn evaluate(
         match outcome {
             Ok(outcome) => {
                 status.last_error = None;
+                status.failing_since_ms = None;
+                status.failing_runs = 0;
                 let before = status.alerts.clone();
                 let series = take_over(rule, status, outcome, at_ms, no_news);
                 if is_alerting(&rule.kind) && alert::differ(&before, &status.alerts) {
@@ -53,6 +55,8 @@ pub(super) async fn evaluate(
             }
             Err(error) => {
                 status.failures += 1;
+                status.failing_since_ms.get_or_insert(at_ms);
+                status.failing_runs = status.failing_runs.saturating_add(1);
                 // The same failure each interval is told once.
                 if status.last_error.as_ref() != Some(&error) {
                     tracing::warn!(

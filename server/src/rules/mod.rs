@@ -130,6 +130,7 @@ async fn report(app: &App) -> anyhow::Result<()> {
         let status = live.status();
         for (rule, status) in live.group.rules.iter().zip(&status.rules) {
             signals.extend(signals::signals(&rule.key, &status.alerts));
+            signals.extend(signals::failing(&rule.key, &rule.name, status));
         }
     }
     crate::incidents::sync_graded(app, SignalSource::Alert, signals).await

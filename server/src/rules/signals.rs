@@ -1,6 +1,7 @@
 //! Firing alerts as signals for the helpdesk queue. Pure.
 
 use super::alert::{Alert, AlertState, Alerts};
+use super::engine::RuleStatus;
 use super::format::ALERT_NAME;
 use crate::incidents::{Grade, Graded, Impact, Severity, Signal, Urgency};
 use crate::records::rules::Pairs;
@@ -14,6 +15,34 @@ pub(super) fn signals<'a>(rule_key: &'a str, alerts: &'a Alerts) -> impl Iterato
         .iter()
         .filter(|(_, alert)| alert.state() == AlertState::Firing)
         .filter_map(move |(labels, alert)| signal(rule_key, labels, alert))
+}
+
+/// Evaluations that must have failed in a row before people are told.
+const FAILING_RUNS: u32 = 3;
+
+/// A rule that cannot be evaluated: nothing watches what it should watch.
+pub(super) fn failing(rule_key: &str, name: &str, status: &RuleStatus) -> Option<Graded> {
+    let since_ms = status.failing_since_ms.filter(|_| status.failing_runs >= FAILING_RUNS)?;
+    let error = status.last_error.clone().unwrap_or_default();
+    let title =
+        |language: &str| rust_i18n::t!("incidents.rule_failing", locale = language).replace("%{rule}", name);
+    let detail = |language: &str| {
+        rust_i18n::t!("incidents.rule_failing_detail", locale = language).replace("%{error}", &error)
+    };
+    let severity = Severity::Warning;
+    let signal = Signal {
+        key: format!("failing:{rule_key}"),
+        instance: None,
+        component: format!("rule-evaluation:{name}"),
+        severity,
+        title_id: title("id"),
+        title_en: title("en"),
+        detail_id: detail("id"),
+        detail_en: detail("en"),
+        value: None,
+        started_at_ms: since_ms,
+    };
+    Some(Graded { signal, grade: Grade::of(severity) })
 }
 
 fn signal(rule_key: &str, labels: &Pairs, alert: &Alert) -> Option<Graded> {
@@ -89,6 +118,21 @@ mod tests {
         assert_eq!((signal.instance.as_deref(), signal.component.as_str()), (Some("web"), "memory"));
         assert_eq!((signal.value, signal.started_at_ms), (None, 7));
         assert_eq!(grade.priority(), Priority::High);
+    }
+
+    #[test]
+    fn a_rule_that_fails_again_and_again_is_told_once_it_did_so_three_times() {
+        let mut status = RuleStatus {
+            last_error: Some("many-to-many matching".to_owned()),
+            failing_since_ms: Some(7),
+            failing_runs: 2,
+            ..RuleStatus::default()
+        };
+        assert_eq!(failing("r", "Disk", &status), None);
+        status.failing_runs = 3;
+        let Graded { signal, .. } = failing("r", "Disk", &status).unwrap();
+        assert_eq!((signal.started_at_ms, signal.component.as_str()), (7, "rule-evaluation:Disk"));
+        assert!(signal.title_en.contains("Disk") && signal.detail_id.contains("many-to-many"));
     }
 
     #[test]

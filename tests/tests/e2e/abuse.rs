@@ -87,3 +87,66 @@ async fn a_refused_write_leaves_no_metadata_and_a_token_makes_no_token() {
         assert_eq!(request.send().await.unwrap().status(), StatusCode::BAD_REQUEST, "{hostname:?}");
     }
 }
+
+#[tokio::test]
+async fn what_somebody_typed_is_never_markup_on_a_page() {
+    let server = Server::start(QUIET).await.unwrap();
+    let evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
+    let user = serde_json::json!({
+        "username": "x", "display_name": evil, "password": "cukup-panjang", "roles": ["helpdesk"]
+    });
+    server.api.post("/api/v1/users", &user).await.unwrap();
+    let report = serde_json::json!({
+        "title": evil, "detail": evil, "instance": "", "component": evil, "impact": "large", "urgency": "urgent"
+    });
+    let opened = server.api.request(Method::POST, "/api/v1/incidents").json(&report).send().await.unwrap();
+    assert!(opened.status().is_success(), "{}", opened.text().await.unwrap());
+    let number = opened.json::<serde_json::Value>().await.unwrap()["number"].as_str().unwrap().to_owned();
+    for path in [
+        "/",
+        "/insiden",
+        &format!("/insiden/{number}"),
+        "/pengguna",
+        "/server/%3Cscript%3Ealert",
+        "/aset?q=%3Cscript%3Ealert",
+    ] {
+        let request = server.api.request(Method::GET, path).header("accept", "text/html");
+        let answer = request.send().await.unwrap();
+        assert!(answer.headers().contains_key("content-security-policy"), "{path}");
+        let html = answer.text().await.unwrap();
+        assert!(html.contains("<html") && !html.contains("<script>alert"), "{path}: {html}");
+        assert!(!html.contains("<img src=x"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn every_route_but_the_public_ones_asks_who_is_there_and_every_error_is_json() {
+    let server = Server::start(QUIET).await.unwrap();
+    let api = server.api.get("/api/openapi.json").await.unwrap();
+    for (path, operations) in api["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            if operation["security"].as_array().is_some_and(Vec::is_empty) {
+                continue;
+            }
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            let answer = server.api.nameless(method, &path.replace(['{', '}'], "")).send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path}");
+        }
+    }
+    for (method, path, body, status) in [
+        (Method::GET, "/none", "", 404),
+        (Method::PATCH, "/api/v1/hosts", "", 405),
+        (Method::GET, "/api/v1/hosts/%ff", "", 400),
+        (Method::POST, "/api/v1/users", "{", 400),
+        (Method::POST, "/api/v1/users", "\u{0}", 400),
+    ] {
+        let request = server.api.request(method, path).header("content-type", "application/json").body(body);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{path} {body}");
+        let problem: serde_json::Value = answer.json().await.unwrap();
+        assert!(problem["error"].is_string(), "{path}: {problem}");
+    }
+    let (status, text) = server.api.write_body(vec![0; (16 << 20) + 1]).await.unwrap();
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(serde_json::from_str::<serde_json::Value>(&text).unwrap()["error"].is_string(), "{text}");
+}

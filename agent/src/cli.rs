@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
 use crate::collectors;
-use crate::config::{Collect, Config, ServerUrl};
-use crate::counters::Counters;
+use crate::config::{Config, ServerUrl};
 use crate::samples::Recorder;
+use crate::services::{self, Boards};
 use crate::{enrol, run};
 
 /// Watches this server for Siaga.
@@ -119,12 +119,16 @@ fn read_token(file: &Path) -> anyhow::Result<String> {
 }
 
 async fn once(path: Option<&Path>) -> anyhow::Result<()> {
-    let collect = match path {
-        Some(path) => Config::load(path)?.collect,
-        None => Collect::default(),
+    let config = match path {
+        Some(path) => Config::load(path)?,
+        None => Config::default(),
     };
+    let boards = Arc::new(Boards::default());
+    services::ask_once(&config.services, &boards).await;
     let mut recorder = Recorder::default();
-    collectors::runner(&collect, Path::new("/"), &Arc::new(Counters::default())).collect(&mut recorder).await;
+    collectors::runner(&config.collect, Path::new("/"), &Arc::default(), &boards)
+        .collect(&mut recorder)
+        .await;
     print(&recorder.to_text())
 }
 

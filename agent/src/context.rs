@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::api::{Api, ApiError};
 use crate::config::{Config, Server, ServerUrl, Target};
 use crate::counters::Counters;
+use crate::services::Boards;
 use crate::spool::Spool;
 use crate::state::Credentials;
 
@@ -70,6 +71,8 @@ pub struct Context {
     pub counters: Arc<Counters>,
     /// Tells each sender of a collection.
     pub collected: Arc<watch::Sender<()>>,
+    /// What the services said last.
+    pub boards: Arc<Boards>,
     /// A request with types and help of all families, from time to time; the sender takes it to the server.
     pub metadata: Arc<Mutex<Option<Vec<u8>>>>,
     /// When the agent started, milliseconds since the epoch.

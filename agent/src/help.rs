@@ -27,7 +27,17 @@ const BEGINNINGS: [(&str, &str); 9] = [
 ];
 
 /// Sorted by name.
-const FAMILIES: [(&str, &str); 112] = [
+const FAMILIES: [(&str, &str); 142] = [
+    (
+        "namedprocess_namegroup_cpu_seconds_total",
+        "Processor time of the group's processes, those that have ended included.",
+    ),
+    ("namedprocess_namegroup_memory_bytes", "Memory of the group's processes."),
+    ("namedprocess_namegroup_num_procs", "Processes of the group."),
+    ("namedprocess_namegroup_num_threads", "Threads of the group's processes."),
+    ("namedprocess_namegroup_oldest_start_time_seconds", "Start of the group's oldest process, Unix time."),
+    ("namedprocess_namegroup_open_filedesc", "Open files of the group's processes."),
+    ("namedprocess_namegroup_worst_fd_ratio", "Open files against their limit, of the worst process."),
     ("node_arp_entries", "Entries of the ARP table."),
     ("node_boot_time_seconds", "Time of the last start of the machine, Unix time."),
     ("node_context_switches_total", "Switches between tasks."),
@@ -87,6 +97,11 @@ const FAMILIES: [(&str, &str); 112] = [
     ("node_network_up", "1 if the interface is up."),
     ("node_nf_conntrack_entries", "Connections that the packet filter tracks."),
     ("node_nf_conntrack_entries_limit", "Most connections that it tracks."),
+    ("node_ntp_leap", "Leap second that the time server announces."),
+    ("node_ntp_offset_seconds", "Clock of the time server minus that of this host."),
+    ("node_ntp_rtt_seconds", "Time of the way to the time server and back."),
+    ("node_ntp_sanity", "1 if the time server answers and knows the time."),
+    ("node_ntp_stratum", "Distance of the time server from a reference clock."),
     ("node_os_info", "Release of the operating system; always 1."),
     ("node_os_version", "Version of the operating system, major and minor."),
     ("node_pressure_cpu_waiting_seconds_total", "Time during which some task waited for a processor."),
@@ -123,6 +138,17 @@ const FAMILIES: [(&str, &str); 112] = [
     ("node_timex_sync_status", "1 if a time service keeps the clock."),
     ("node_udp_queues", "Bytes that wait in UDP sockets."),
     ("node_uname_info", "Kernel and host name; always 1."),
+    ("probe_dns_lookup_time_seconds", "Time to find the address."),
+    ("probe_duration_seconds", "Time that the probe took."),
+    ("probe_failed_due_to_regex", "1 if the body was not as it should be."),
+    ("probe_http_duration_seconds", "Time of the HTTP request by phase, over all redirects."),
+    ("probe_http_redirects", "Redirects that were followed."),
+    ("probe_http_ssl", "1 if the last request was encrypted."),
+    ("probe_http_status_code", "Status of the answer; 0 without one."),
+    ("probe_http_uncompressed_body_length", "Length of the body, as far as it was read."),
+    ("probe_http_version", "Version of HTTP; 0 without an answer."),
+    ("probe_ssl_earliest_cert_expiry", "When the first certificate of the chain runs out, Unix time."),
+    ("probe_success", "1 if the service answered as it should."),
     ("process_cpu_seconds_total", "Processor time of the agent."),
     ("process_max_fds", "Most open files of the agent."),
     ("process_open_fds", "Open files of the agent."),
@@ -130,6 +156,8 @@ const FAMILIES: [(&str, &str); 112] = [
     ("process_start_time_seconds", "Start of the agent, Unix time."),
     ("process_virtual_memory_bytes", "Virtual memory of the agent."),
     ("process_virtual_memory_max_bytes", "Most virtual memory of the agent."),
+    ("scrape_duration_seconds", "Time that the exporter took."),
+    ("scrape_samples_scraped", "Samples that the exporter gave."),
     ("siaga_agent_build_info", "Version of the agent; always 1."),
     ("siaga_agent_clock_jump_seconds", "Last jump of the host's clock."),
     ("siaga_agent_clock_jumps_total", "Times that the host's clock was set."),
@@ -143,6 +171,11 @@ const FAMILIES: [(&str, &str); 112] = [
     ("siaga_agent_spool_bytes", "Bytes that wait in the spool."),
     ("siaga_agent_spool_dropped_samples_total", "Samples that the spool had to drop."),
     ("siaga_agent_spool_errors_total", "Writes to the spool that failed."),
+    ("siaga_log_bytes_total", "Bytes read from the log file."),
+    ("siaga_log_lines_total", "Lines read from the log file."),
+    ("siaga_log_matches_total", "Lines of the log file that match the pattern."),
+    ("siaga_log_readable", "1 if the log file can be read."),
+    ("siaga_scrape_up", "1 if the exporter answered."),
 ];
 
 #[cfg(test)]

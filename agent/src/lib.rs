@@ -1,7 +1,7 @@
 //! The Siaga agent: collects what a server does, keeps it while the server cannot be reached, and takes orders.
 //!
 //! A sample's way: `collectors` -> `samples` -> `sampler` -> `spool` -> `sender`. Collectors know neither spool nor
-//! network; the spool knows neither collectors nor network. Everything runs on one thread, except the collectors,
+//! network; the spool knows neither collectors nor network; `services` ask over the network, each for itself. Everything runs on one thread, except the collectors,
 //! which may hang.
 
 pub mod api;
@@ -23,6 +23,7 @@ pub mod run;
 pub mod sampler;
 pub mod samples;
 pub mod sender;
+pub mod services;
 pub mod source;
 pub mod spool;
 pub mod state;

@@ -13,7 +13,7 @@ use crate::context::{Context, Running};
 use crate::counters::Counters;
 use crate::spool::Spool;
 use crate::state::Credentials;
-use crate::{clock, durable, hello, inventory, orders, reload, sampler, sender};
+use crate::{clock, durable, hello, inventory, orders, reload, sampler, sender, services};
 
 /// Runs the agent until it is told to end.
 ///
@@ -40,6 +40,7 @@ pub async fn run(path: PathBuf) -> anyhow::Result<()> {
         spool: Arc::new(Mutex::new(spool)),
         counters,
         collected: Arc::new(watch::Sender::new(())),
+        boards: Arc::default(),
         metadata: Arc::default(),
         started_at_ms: clock::now_ms(),
     };
@@ -52,6 +53,7 @@ pub async fn run(path: PathBuf) -> anyhow::Result<()> {
 
     let mut tasks = JoinSet::new();
     tasks.spawn(sampler::run(context.clone()));
+    tasks.spawn(services::run(context.clone()));
     tasks.spawn(sender::run(context.clone()));
     tasks.spawn(hello::run(context.clone()));
     tasks.spawn(inventory::run(context.clone()));

@@ -46,7 +46,7 @@ pub async fn run(context: Context) {
     let mut first = true;
     loop {
         let collect = running.borrow_and_update().config.collect.clone();
-        let mut runner = collectors::runner(&collect, Path::new("/"), &context.counters);
+        let mut runner = collectors::runner(&collect, Path::new("/"), &context.counters, &context.boards);
         if std::mem::take(&mut first) {
             collect_into_spool(&context, &mut runner, &mut state).await;
         }

@@ -100,6 +100,13 @@ impl Output {
         self.rows.push(OutputRow { kind, key_end: self.keys.len(), value });
     }
 
+    /// Appends what another one holds.
+    pub fn append(&mut self, other: &Self) {
+        let start = self.keys.len();
+        self.keys.push_str(&other.keys);
+        self.rows.extend(other.rows.iter().map(|row| OutputRow { key_end: start + row.key_end, ..*row }));
+    }
+
     /// Number of values.
     #[must_use]
     pub fn len(&self) -> usize {

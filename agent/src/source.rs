@@ -110,6 +110,14 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Number of names in a folder below the root; `None` if it may not be read.
+    #[must_use]
+    pub fn count(&self, relative: &str) -> Option<u64> {
+        Some(std::fs::read_dir(self.path(relative)).ok()?.count() as u64)
+    }
+}
+
 impl Folder {
     /// The text of a small file, blanks at its ends taken off. `None` if it cannot be read, is no text or does not fit:
     /// many files of `/sys` exist and refuse to be read.

@@ -85,9 +85,13 @@ fn write_labels(labels: &Labels, instance: &str, label: &mut Vec<u8>, out: &mut 
     let mut added = [("instance", instance), ("job", JOB)].into_iter().peekable();
     let mut own = labels.iter().map(|(name, value)| (&**name, &**value)).peekable();
     loop {
-        // Both are sorted; what the agent adds wins over a label of the same name.
+        // Both are sorted; what the agent adds wins over a label of the same name, but for the job of an exporter.
         let next = match (own.peek(), added.peek()) {
             (Some(a), Some(b)) if a.0 < b.0 => own.next(),
+            (Some(a), Some(b)) if a.0 == b.0 && a.0 == "job" => {
+                added.next();
+                own.next()
+            }
             (Some(a), Some(b)) if a.0 == b.0 => {
                 own.next();
                 added.next()
@@ -151,7 +155,7 @@ mod tests {
         for (time, value) in [(1_000, 1.5), (2_000, -2.0)] {
             recorder.begin();
             recorder.gauge("m", &[("zone", "x"), ("a", "y")], value);
-            recorder.gauge("n", &[("instance", "false")], value);
+            recorder.gauge("n", &[("instance", "false"), ("job", "pg")], value);
             recorder.end();
             spool.append(time, &recorder);
         }
@@ -172,7 +176,7 @@ mod tests {
             text,
             [
                 "__name__=m,a=y,instance=web-1,job=siaga,zone=x 1.5@1000 -2@2000",
-                "__name__=n,instance=web-1,job=siaga 1.5@1000 -2@2000",
+                "__name__=n,instance=web-1,job=pg 1.5@1000 -2@2000",
             ]
         );
     }

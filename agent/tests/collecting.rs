@@ -37,7 +37,7 @@ fn read(recorder: &Recorder) -> Collected {
 }
 
 fn runner(config: &Collect, root: &Path) -> Runner {
-    collectors::runner(config, root, &Arc::new(Counters::default()))
+    collectors::runner(config, root, &Arc::new(Counters::default()), &Arc::default())
 }
 
 async fn collect(root: &Path) -> Collected {

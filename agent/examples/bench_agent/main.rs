@@ -76,7 +76,8 @@ fn spool_a_day() -> anyhow::Result<(f64, f64)> {
 /// Many collections into a spool, as fast as they go: cost of one, and what is left in memory.
 async fn alone(collections: u32) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let mut runner = collectors::runner(&Collect::default(), Path::new("/"), &Arc::new(Counters::default()));
+    let mut runner =
+        collectors::runner(&Collect::default(), Path::new("/"), &Arc::default(), &Arc::default());
     let mut recorder = Recorder::default();
     let mut spool = Spool::open(folder.path(), 16 << 20, Arc::new(Counters::default()))?;
     let mut time = 0;

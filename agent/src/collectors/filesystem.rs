@@ -1,6 +1,7 @@
 //! Size and free space of filesystems: `node_filesystem_*`.
 //!
-//! `statvfs` on a dead network mount never returns. It therefore runs on a thread of its own with a deadline: a
+//! `statvfs` on a dead network mount never returns. But for filesystems on devices of this host, which it is asked of
+//! directly, it therefore runs on a thread of its own with a deadline: a
 //! filesystem that does not answer is reported as `node_filesystem_device_error`, is left alone until its thread
 //! comes back, and costs at most one deadline. The number of threads that hang is bounded by [`MAX_STUCK`].
 
@@ -19,6 +20,9 @@ use crate::source::Source;
 
 /// Threads that may hang at the same time. Beyond, filesystems are reported as broken without being asked.
 pub const MAX_STUCK: usize = 8;
+
+/// Filesystems that answer from the kernel's memory. Should one hang all the same, the collector hangs alone.
+const LOCAL: [&str; 7] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "vfat"];
 
 /// One line of the mount table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,7 +182,12 @@ impl Collector for Filesystem {
                 ("fstype", mount.fstype.as_str()),
                 ("mountpoint", mount.mountpoint.as_str()),
             ];
-            let answer = self.probe.stat(source.path(mount.mountpoint.trim_start_matches('/')));
+            let path = source.path(mount.mountpoint.trim_start_matches('/'));
+            let answer = if LOCAL.contains(&mount.fstype.as_str()) {
+                rustix::fs::statvfs(&path).map_err(std::io::Error::from)
+            } else {
+                self.probe.stat(path)
+            };
             let broken = f64::from(u8::from(answer.is_err()));
             out.gauge("node_filesystem_device_error", &labels, broken);
             out.gauge("node_filesystem_readonly", &labels, f64::from(u8::from(mount.readonly)));

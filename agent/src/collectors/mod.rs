@@ -12,6 +12,7 @@ mod entropy;
 mod filefd;
 pub mod filesystem;
 mod loadavg;
+pub mod logs;
 mod meminfo;
 mod netclass;
 mod netdev;
@@ -19,6 +20,7 @@ mod netstat;
 mod os;
 mod own;
 mod pressure;
+mod process_groups;
 mod processes;
 pub mod runner;
 mod selinux;
@@ -41,12 +43,14 @@ use serde::Deserialize;
 use crate::config::Collect;
 use crate::counters::Counters;
 use crate::samples::Output;
+use crate::services::Boards;
 use crate::source::{Source, SourceError};
 
 pub(crate) use filesystem::read_mount_table;
 pub use filesystem::{StatProbe, parse_mounts};
 pub use os::parse_os_release;
 pub use runner::Runner;
+pub(crate) use textfile::is_reserved;
 
 /// A collector, as the configuration names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -61,6 +65,7 @@ pub enum CollectorName {
     Filefd,
     Filesystem,
     Loadavg,
+    Logs,
     Meminfo,
     Netclass,
     Netdev,
@@ -68,8 +73,10 @@ pub enum CollectorName {
     Os,
     Own,
     Pressure,
+    ProcessGroups,
     Processes,
     Selinux,
+    Services,
     Sockstat,
     Softnet,
     Stat,
@@ -83,7 +90,7 @@ pub enum CollectorName {
 
 impl CollectorName {
     /// All, in the order in which they run.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::Cpu,
         Self::Stat,
         Self::Meminfo,
@@ -109,6 +116,9 @@ impl CollectorName {
         Self::Os,
         Self::Textfile,
         Self::Filesystem,
+        Self::ProcessGroups,
+        Self::Logs,
+        Self::Services,
         Self::Own,
     ];
 
@@ -124,6 +134,7 @@ impl CollectorName {
             Self::Filefd => "filefd",
             Self::Filesystem => "filesystem",
             Self::Loadavg => "loadavg",
+            Self::Logs => "logs",
             Self::Meminfo => "meminfo",
             Self::Netclass => "netclass",
             Self::Netdev => "netdev",
@@ -131,8 +142,10 @@ impl CollectorName {
             Self::Os => "os",
             Self::Own => "own",
             Self::Pressure => "pressure",
+            Self::ProcessGroups => "process_groups",
             Self::Processes => "processes",
             Self::Selinux => "selinux",
+            Self::Services => "services",
             Self::Sockstat => "sockstat",
             Self::Softnet => "softnet",
             Self::Stat => "stat",
@@ -186,13 +199,27 @@ pub trait Collector: Send {
 
 /// The collectors that are switched on, below `root` (normally `/`), with their thread.
 #[must_use]
-pub fn runner(config: &Collect, root: &Path, counters: &Arc<Counters>) -> Runner {
+pub fn runner(config: &Collect, root: &Path, counters: &Arc<Counters>, boards: &Arc<Boards>) -> Runner {
     let enabled = CollectorName::ALL.into_iter().filter(|name| !config.disabled_collectors.contains(name));
-    let collectors = enabled.map(|name| (name.as_str(), build(name, config, counters)));
+    let collectors = enabled.map(|name| (name.as_str(), build(name, config, (counters, boards))));
     Runner::new(collectors, root, config.deadline_seconds.seconds())
 }
 
-fn build(name: CollectorName, config: &Collect, counters: &Arc<Counters>) -> Box<dyn Collector> {
+/// What the services said last.
+struct FromBoards(Arc<Boards>);
+
+impl Collector for FromBoards {
+    fn collect(&mut self, _: &mut Source, out: &mut Output) -> Result<(), CollectError> {
+        self.0.read(out);
+        Ok(())
+    }
+}
+
+fn build(
+    name: CollectorName,
+    config: &Collect,
+    (counters, boards): (&Arc<Counters>, &Arc<Boards>),
+) -> Box<dyn Collector> {
     match name {
         CollectorName::Arp => Box::<arp::Arp>::default(),
         CollectorName::Conntrack => Box::new(conntrack::Conntrack),
@@ -202,6 +229,7 @@ fn build(name: CollectorName, config: &Collect, counters: &Arc<Counters>) -> Box
         CollectorName::Filefd => Box::new(filefd::Filefd),
         CollectorName::Filesystem => Box::new(filesystem::Filesystem::new(config.filesystem.clone())),
         CollectorName::Loadavg => Box::new(loadavg::Loadavg),
+        CollectorName::Logs => Box::new(logs::Logs::new(&config.logs)),
         CollectorName::Meminfo => Box::<meminfo::Meminfo>::default(),
         CollectorName::Netclass => Box::new(netclass::Netclass::new(config.netdev.clone())),
         CollectorName::Netdev => Box::new(netdev::Netdev::new(config.netdev.clone())),
@@ -209,8 +237,10 @@ fn build(name: CollectorName, config: &Collect, counters: &Arc<Counters>) -> Box
         CollectorName::Os => Box::new(os::Os),
         CollectorName::Own => Box::new(own::Own::new(Arc::clone(counters))),
         CollectorName::Pressure => Box::new(pressure::Pressure),
-        CollectorName::Processes => Box::new(processes::Processes),
+        CollectorName::ProcessGroups => Box::new(process_groups::ProcessGroups::new(&config.process_groups)),
+        CollectorName::Processes => Box::<processes::Processes>::default(),
         CollectorName::Selinux => Box::new(selinux::Selinux),
+        CollectorName::Services => Box::new(FromBoards(Arc::clone(boards))),
         CollectorName::Sockstat => Box::<sockstat::Sockstat>::default(),
         CollectorName::Softnet => Box::new(softnet::Softnet),
         CollectorName::Stat => Box::new(stat::Stat),

@@ -1,8 +1,9 @@
 //! Properties of network interfaces, from `/sys/class/net`: `node_network_up`, `node_network_info`,
 //! `node_network_mtu_bytes` and the like.
 //!
-//! Each figure is a file of its own, and a host with containers has hundreds of interfaces. What does not change by
-//! itself is therefore read only every [`REFRESH_ROUNDS`] collections, or when the interface is a new one.
+//! Each figure is a file of its own, and a host with containers has hundreds of interfaces. Each collection therefore
+//! reads only what tells that something has changed; the others are read when it has, and every [`REFRESH_ROUNDS`]
+//! collections.
 
 use std::collections::HashMap;
 
@@ -11,23 +12,24 @@ use crate::config::NetFilter;
 use crate::samples::{Kind, Output};
 use crate::source::{Folder, Source};
 
-/// Collections between two looks at what seldom changes.
+/// Collections between two looks at everything.
 const REFRESH_ROUNDS: u64 = 20;
 
-/// File and name; read each time.
-const CHANGING: [(&str, &str, Kind); 7] = [
-    ("carrier", "node_network_carrier", Kind::Gauge),
+/// File and name; read each time. A link that comes or goes shows in the first, an interface that is set up or down in
+/// the second.
+const CHANGING: [(&str, &str, Kind); 2] = [
     ("carrier_changes", "node_network_carrier_changes_total", Kind::Counter),
-    ("carrier_down_count", "node_network_carrier_down_changes_total", Kind::Counter),
-    ("carrier_up_count", "node_network_carrier_up_changes_total", Kind::Counter),
     ("flags", "node_network_flags", Kind::Gauge),
-    ("ifindex", "node_network_iface_id", Kind::Gauge),
-    ("mtu", "node_network_mtu_bytes", Kind::Gauge),
 ];
 
 /// File and name; kept between two looks.
-const STEADY: [(&str, &str); 10] = [
+const STEADY: [(&str, &str); 15] = [
     ("addr_assign_type", "node_network_address_assign_type"),
+    ("carrier", "node_network_carrier"),
+    ("carrier_down_count", "node_network_carrier_down_changes_total"),
+    ("carrier_up_count", "node_network_carrier_up_changes_total"),
+    ("ifindex", "node_network_iface_id"),
+    ("mtu", "node_network_mtu_bytes"),
     ("dev_id", "node_network_device_id"),
     ("dormant", "node_network_dormant"),
     ("iflink", "node_network_iface_link"),
@@ -47,7 +49,8 @@ const TEXTS: [&str; 4] = ["address", "broadcast", "duplex", "ifalias"];
 
 #[derive(Default)]
 struct Known {
-    index: f64,
+    changing: [Option<f64>; CHANGING.len()],
+    state: String,
     read_in: u64,
     seen_in: u64,
     steady: [Option<f64>; STEADY.len()],
@@ -85,21 +88,27 @@ impl Collector for Netclass {
 
 fn tell(device: &str, folder: &Folder, known: &mut Known, round: u64, out: &mut Output) {
     let labels = [("device", device)];
-    for (file, name, kind) in CHANGING {
-        let Some(figure) = figure(folder, file) else { continue };
-        out.record(kind, name, &labels, figure);
-        if file == "ifindex" && (known.index != figure || round >= known.read_in + REFRESH_ROUNDS) {
-            known.refresh(folder, figure, round);
+    let changing = CHANGING.map(|(file, ..)| figure(folder, file));
+    let mut buffer = [0; 64];
+    let state = folder.read("operstate", &mut buffer).unwrap_or_default();
+    let is_due = known.read_in == 0 || round >= known.read_in + REFRESH_ROUNDS;
+    if is_due || changing != known.changing || state != known.state {
+        known.refresh(folder, round);
+        known.changing = changing;
+        state.clone_into(&mut known.state);
+    }
+    for ((_, name, kind), figure) in CHANGING.into_iter().zip(changing) {
+        if let Some(figure) = figure {
+            out.record(kind, name, &labels, figure);
         }
     }
     for ((file, name), figure) in STEADY.iter().zip(known.steady) {
         let factor = if *file == "speed" { BYTES_PER_MEGABIT } else { 1.0 };
+        let kind = if name.ends_with("_total") { Kind::Counter } else { Kind::Gauge };
         if let Some(figure) = figure {
-            out.gauge(name, &labels, figure * factor);
+            out.record(kind, name, &labels, figure * factor);
         }
     }
-    let mut buffer = [0; 64];
-    let state = folder.read("operstate", &mut buffer).unwrap_or_default();
     out.gauge("node_network_up", &labels, f64::from(u8::from(state == "up")));
     let [address, broadcast, duplex, ifalias] = known.texts.each_ref().map(String::as_str);
     let labels = [
@@ -114,8 +123,8 @@ fn tell(device: &str, folder: &Folder, known: &mut Known, round: u64, out: &mut 
 }
 
 impl Known {
-    fn refresh(&mut self, folder: &Folder, index: f64, round: u64) {
-        (self.index, self.read_in) = (index, round);
+    fn refresh(&mut self, folder: &Folder, round: u64) {
+        self.read_in = round;
         self.steady = STEADY.map(|(file, _)| figure(folder, file));
         for (text, file) in self.texts.iter_mut().zip(TEXTS) {
             text.clear();

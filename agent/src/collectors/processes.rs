@@ -1,7 +1,8 @@
 //! Number, states and threads of processes: `node_processes_*`.
 //!
-//! One open, read and close for each process is most of the cost of a collection, so folders and files are read
-//! through descriptors into buffers on the stack.
+//! One open, read and close for each process would be most of the cost of a collection, so folders and files are read
+//! through descriptors into buffers on the stack, and only every [`EVERY_ROUNDS`] collections; in between, the figures
+//! of the last count are given again.
 
 use std::mem::MaybeUninit;
 
@@ -12,7 +13,14 @@ use super::{CollectError, Collector, number, value};
 use crate::samples::Output;
 use crate::source::Source;
 
-pub(super) struct Processes;
+/// Collections from one count to the next: a minute with the default interval.
+const EVERY_ROUNDS: u64 = 4;
+
+#[derive(Default)]
+pub(super) struct Processes {
+    round: u64,
+    counts: Counts,
+}
 
 /// States that always have a series, so that a rule on zombies sees a 0 and not a gap.
 const STATES: [&str; 6] = ["D", "I", "R", "S", "T", "Z"];
@@ -26,7 +34,11 @@ struct Counts {
 
 impl Collector for Processes {
     fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
-        let counts = count(source)?;
+        if self.round.is_multiple_of(EVERY_ROUNDS) {
+            self.counts = count(source)?;
+        }
+        self.round += 1;
+        let counts = &self.counts;
         out.gauge("node_processes_pids", &[], value(counts.processes));
         out.gauge("node_processes_threads", &[], value(counts.threads));
         for (letter, number) in ('A'..='Z').zip(counts.states) {

@@ -212,6 +212,7 @@ pub fn context(server: &Server, dir: &Path, config: &str) -> (Context, watch::Se
         spool: Arc::new(Mutex::new(spool)),
         counters,
         collected: Arc::new(watch::Sender::new(())),
+        boards: Arc::default(),
         metadata: Arc::default(),
         started_at_ms: 0,
     };

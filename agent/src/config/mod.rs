@@ -3,6 +3,8 @@
 //! Invariants: an unknown key is an error; a value out of its range never becomes a [`Config`];
 //! every error names the file, the line and the field.
 
+pub mod services;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +15,7 @@ use siaga_protocol::agent_api::ActionOffer;
 use siaga_protocol::toml_text::{self, TomlTextError};
 
 use crate::collectors::CollectorName;
+use services::{Log, ProcessGroup, Services, Watched};
 
 /// Largest configuration file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -37,6 +40,8 @@ pub struct Config {
     pub send: Send,
     /// Who gets the samples beside the server.
     pub targets: Targets,
+    /// What is asked over the network.
+    pub services: Services,
     /// The report on what the host is made of.
     pub inventory: Inventory,
     /// Orders of drills.
@@ -54,6 +59,7 @@ impl Default for Config {
             spool: Spool::default(),
             send: Send::default(),
             targets: Targets::default(),
+            services: Services::default(),
             inventory: Inventory::default(),
             orders: Orders::default(),
             actions: Actions::default(),
@@ -91,6 +97,10 @@ pub struct Collect {
     pub netdev: NetFilter,
     /// Files of other programs.
     pub textfile: Textfile,
+    /// Processes that are watched in groups.
+    pub process_groups: Watched<ProcessGroup>,
+    /// Log files that are followed.
+    pub logs: Watched<Log>,
 }
 
 /// Where other programs of this host leave figures of their own.
@@ -599,12 +609,16 @@ mod tests {
         let full = Config::parse(&active, &path).unwrap();
         assert!(full.server.url.is_some() && full.server.ca_file.is_some());
         assert!(full.collect.textfile.directory.is_some());
+        assert!(!full.collect.process_groups.is_empty() && !full.collect.logs.is_empty());
         let target = full.targets.iter().next().unwrap();
         assert!(target.token_file.is_some() && target.ca_file.is_some());
+        let services = &full.services;
+        assert!(!services.scrapes.is_empty() && !services.scrapes[0].relabel.is_empty());
+        assert!(!services.probes.is_empty() && !services.time_servers.is_empty());
         let action = full.actions.get("restart-web").unwrap();
         assert!(action.undo.is_some() && action.user.is_some() && !action.description.is_empty());
         let mut stated = Vec::new();
         keys(&toml::from_str(&active).unwrap(), "", &mut stated);
-        assert_eq!(stated.len(), 27, "a key was added or removed: {stated:#?}");
+        assert_eq!(stated.len(), 32, "a key was added or removed: {stated:#?}");
     }
 }

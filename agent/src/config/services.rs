@@ -1,0 +1,361 @@
+//! Which services are watched: processes, log files, exporters, probes, time servers.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{Number, Pattern, Seconds, ServerUrl};
+
+/// Most groups of processes, log files, and patterns of one file.
+pub const MAX_WATCHED: usize = 64;
+
+/// A list of at most [`MAX_WATCHED`], whose names are not empty and stand once.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "Vec<T>")]
+#[serde(bound = "T: Deserialize<'de> + Named")]
+pub struct Watched<T>(Vec<T>);
+
+/// What bears a name.
+pub trait Named {
+    /// The name.
+    fn name(&self) -> &str;
+}
+
+impl<T> Default for Watched<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> std::ops::Deref for Watched<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<T: Named> TryFrom<Vec<T>> for Watched<T> {
+    type Error = String;
+
+    fn try_from(list: Vec<T>) -> Result<Self, String> {
+        if list.len() > MAX_WATCHED {
+            return Err(format!("at most {MAX_WATCHED} are allowed"));
+        }
+        for (place, item) in list.iter().enumerate() {
+            let name = item.name();
+            if name.is_empty() {
+                return Err("a name must not be empty".into());
+            }
+            if list.iter().take(place).any(|other| other.name() == name) {
+                return Err(format!("name {name:?} stands twice"));
+            }
+        }
+        Ok(Self(list))
+    }
+}
+
+/// Processes that are watched together.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessGroup {
+    /// Label `groupname`.
+    pub name: String,
+    /// Matches the command line, arguments joined by blanks. A process belongs to the first group that matches.
+    pub pattern: Pattern,
+}
+
+impl Named for ProcessGroup {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// A log file that is followed.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// Label `log`.
+    pub name: String,
+    /// The file.
+    pub path: PathBuf,
+    /// What is counted, by name: lines that match.
+    pub patterns: Patterns,
+}
+
+impl Named for Log {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Patterns by name, at most [`MAX_WATCHED`].
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "BTreeMap<String, Pattern>")]
+pub struct Patterns(BTreeMap<String, Pattern>);
+
+impl Patterns {
+    /// Name and pattern, in order of names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Pattern)> {
+        self.0.iter().map(|(name, pattern)| (name.as_str(), pattern))
+    }
+}
+
+impl TryFrom<BTreeMap<String, Pattern>> for Patterns {
+    type Error = String;
+
+    fn try_from(patterns: BTreeMap<String, Pattern>) -> Result<Self, String> {
+        if patterns.is_empty() || patterns.len() > MAX_WATCHED {
+            return Err(format!("1 to {MAX_WATCHED} patterns are needed"));
+        }
+        Ok(Self(patterns))
+    }
+}
+
+/// What is asked over the network.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Services {
+    /// Prometheus exporters of this host.
+    pub scrapes: Watched<Scrape>,
+    /// Whether others answer.
+    pub probes: Watched<Probe>,
+    /// Time servers that this host's clock is compared with.
+    pub time_servers: Watched<TimeServer>,
+}
+
+/// How often something is asked, and how long it may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    interval_seconds: u64,
+    timeout_seconds: u64,
+}
+
+impl Asked {
+    /// Both in seconds; the answer may take no longer than the interval.
+    #[must_use]
+    pub fn new(interval_seconds: u64, timeout_seconds: u64) -> Self {
+        Self { interval_seconds, timeout_seconds: timeout_seconds.min(interval_seconds) }
+    }
+
+    /// Time between two questions.
+    #[must_use]
+    pub fn interval(self) -> Duration {
+        Duration::from_secs(self.interval_seconds)
+    }
+
+    /// Longest time for an answer.
+    #[must_use]
+    pub fn timeout(self) -> Duration {
+        Duration::from_secs(self.timeout_seconds)
+    }
+}
+
+/// A Prometheus exporter.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scrape {
+    /// Label `job` of its series.
+    pub name: String,
+    /// Where it gives its figures.
+    pub url: ServerUrl,
+    /// Time between two questions.
+    #[serde(default)]
+    pub interval_seconds: Seconds<1, 3_600, 15>,
+    /// Longest time for an answer; at most the interval.
+    #[serde(default)]
+    pub timeout_seconds: Seconds<1, 60, 5>,
+    /// An answer with more samples is refused as a whole.
+    #[serde(default)]
+    pub max_samples: Number<1, 20_000, 5_000>,
+    /// Which samples go on, and with which labels.
+    #[serde(default)]
+    pub relabel: Vec<Relabel>,
+}
+
+impl Scrape {
+    /// How often, and how long.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        Asked::new(self.interval_seconds.get(), self.timeout_seconds.get())
+    }
+}
+
+impl Named for Scrape {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// A rule as in Prometheus' `metric_relabel_configs`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Relabel {
+    /// Labels whose values, joined by `;`, are matched.
+    pub source_labels: Vec<String>,
+    /// Must match the whole text.
+    pub regex: WholePattern,
+    /// What is done.
+    pub action: RelabelAction,
+    /// Label that `replace` writes.
+    pub target_label: String,
+    /// What it writes; `$1` is the first group.
+    pub replacement: String,
+}
+
+impl Default for Relabel {
+    fn default() -> Self {
+        Self {
+            source_labels: Vec::new(),
+            regex: WholePattern(Pattern::constant("^(?:(?s:(.*)))$")),
+            action: RelabelAction::default(),
+            target_label: String::new(),
+            replacement: "$1".into(),
+        }
+    }
+}
+
+/// What a rule does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RelabelAction {
+    /// Only samples that match go on.
+    Keep,
+    /// Samples that match do not go on.
+    Drop,
+    /// Writes a label where it matches.
+    #[default]
+    Replace,
+    /// Takes away labels whose names match.
+    Labeldrop,
+    /// Takes away labels whose names do not match.
+    Labelkeep,
+}
+
+/// A regular expression that must match the whole text.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct WholePattern(Pattern);
+
+impl TryFrom<String> for WholePattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Pattern::try_from(text.clone())?;
+        Pattern::try_from(format!("^(?:{text})$")).map(Self)
+    }
+}
+
+impl WholePattern {
+    /// Whether it matches.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        self.0.matches(text)
+    }
+
+    /// `replacement` with the groups of the match filled in; `None` if it does not match.
+    #[must_use]
+    pub fn expand(&self, text: &str, replacement: &str) -> Option<String> {
+        let groups = self.0.0.captures(text)?;
+        let mut out = String::new();
+        groups.expand(replacement, &mut out);
+        Some(out)
+    }
+}
+
+/// Something that must answer.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// Label `probe`.
+    pub name: String,
+    /// How it is asked.
+    pub kind: ProbeKind,
+    /// For `http` an address with `http://` or `https://`, for `tcp` a host and port.
+    pub target: String,
+    /// Time between two questions.
+    #[serde(default)]
+    pub interval_seconds: Seconds<1, 3_600, 60>,
+    /// Longest time for all of it; at most the interval.
+    #[serde(default)]
+    pub timeout_seconds: Seconds<1, 60, 10>,
+    /// HTTP method.
+    #[serde(default = "get")]
+    pub method: String,
+    /// Statuses that are right; none given means 200 to 299.
+    #[serde(default)]
+    pub valid_statuses: Vec<u16>,
+    /// The body must match.
+    #[serde(default)]
+    pub body_matches: Option<Pattern>,
+    /// The body must not match.
+    #[serde(default)]
+    pub body_must_not_match: Option<Pattern>,
+    /// Whether redirects are followed.
+    #[serde(default)]
+    pub follow_redirects: bool,
+    /// Whether a `tcp` probe begins TLS.
+    #[serde(default)]
+    pub tls: bool,
+    /// Certificates (PEM) that are trusted instead of the system's.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+fn get() -> String {
+    "GET".into()
+}
+
+impl Probe {
+    /// How often, and how long.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        Asked::new(self.interval_seconds.get(), self.timeout_seconds.get())
+    }
+}
+
+impl Named for Probe {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// How a probe asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProbeKind {
+    /// An HTTP request.
+    Http,
+    /// A connection.
+    Tcp,
+}
+
+/// A time server.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimeServer {
+    /// Host, with port where it is not 123; label `server`.
+    pub address: String,
+    /// Time between two questions; public servers ask not to be asked too often.
+    #[serde(default)]
+    pub interval_seconds: Seconds<16, 3_600, 300>,
+    /// Longest time for an answer.
+    #[serde(default)]
+    pub timeout_seconds: Seconds<1, 15, 5>,
+}
+
+impl TimeServer {
+    /// How often, and how long.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        Asked::new(self.interval_seconds.get(), self.timeout_seconds.get())
+    }
+}
+
+impl Named for TimeServer {
+    fn name(&self) -> &str {
+        &self.address
+    }
+}

@@ -1,0 +1,154 @@
+//! What is asked over the network from this host: exporters, probes, time servers. Each has a task and an interval of
+//! its own, so that one that does not answer delays no other and no collection; what it found last lies on its board,
+//! from which the collector `services` takes it at each tick.
+//!
+//! Invariants: every question has a time limit below its interval; a question that fails still gives its series, with a
+//! figure that says so; nothing that comes from outside may bear a name that only Siaga writes.
+
+mod clock_offset;
+mod der;
+mod http;
+mod probe;
+mod relabel;
+mod scrape;
+mod tls;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::clock;
+use crate::config::services::{Asked, Services};
+use crate::context::Context;
+use crate::samples::Output;
+
+type Board = Arc<Mutex<Output>>;
+
+/// The boards of all services.
+#[derive(Default)]
+pub struct Boards(Mutex<Vec<Board>>);
+
+impl Boards {
+    /// Appends what lies on all boards.
+    pub fn read(&self, out: &mut Output) {
+        for board in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            out.append(&board.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    fn replace(&self, number: usize) -> Vec<Board> {
+        let boards: Vec<Board> = (0..number).map(|_| Board::default()).collect();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&boards);
+        boards
+    }
+}
+
+/// Asks all services until it is stopped; begins again when they change in the configuration.
+pub async fn run(context: Context) {
+    let mut watched = context.running.clone();
+    loop {
+        let services = watched.borrow_and_update().config.services.clone();
+        let list = list(&services);
+        let mut tasks = JoinSet::new();
+        for (service, board) in list.iter().cloned().zip(context.boards.replace(list.len())) {
+            tasks.spawn(ask_again_and_again(service, board));
+        }
+        loop {
+            if watched.changed().await.is_err() {
+                return;
+            }
+            if watched.borrow_and_update().config.services != services {
+                break;
+            }
+        }
+        tasks.shutdown().await;
+    }
+}
+
+/// Asks all services once, all at the same time.
+pub async fn ask_once(services: &Services, boards: &Boards) {
+    let list = list(services);
+    let mut tasks = JoinSet::new();
+    for (service, board) in list.iter().cloned().zip(boards.replace(list.len())) {
+        tasks.spawn(async move { ask(&service, &board).await });
+    }
+    tasks.join_all().await;
+}
+
+#[derive(Clone)]
+enum Service {
+    Scrape(crate::config::services::Scrape),
+    Probe(crate::config::services::Probe),
+    Time(crate::config::services::TimeServer),
+}
+
+fn list(services: &Services) -> Vec<Service> {
+    let scrapes = services.scrapes.iter().cloned().map(Service::Scrape);
+    let probes = services.probes.iter().cloned().map(Service::Probe);
+    let times = services.time_servers.iter().cloned().map(Service::Time);
+    scrapes.chain(probes).chain(times).collect()
+}
+
+impl Service {
+    fn asked(&self) -> Asked {
+        match self {
+            Self::Scrape(scrape) => scrape.asked(),
+            Self::Probe(probe) => probe.asked(),
+            Self::Time(server) => server.asked(),
+        }
+    }
+}
+
+async fn ask_again_and_again(service: Service, board: Board) {
+    loop {
+        ask(&service, &board).await;
+        tokio::time::sleep(until_next(clock::now_ms(), service.asked())).await;
+    }
+}
+
+/// Time until the next question: so long before a whole multiple of the interval that the answer is there for the
+/// collection at that time.
+fn until_next(now_ms: i64, asked: Asked) -> Duration {
+    let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    let interval = ms(asked.interval());
+    let lead = ms(asked.timeout()).min(interval / 2);
+    let rest = interval - (now_ms + lead).rem_euclid(interval);
+    // One that was just asked, a moment before its time, is not asked twice.
+    let rest = if rest < interval / 10 { rest + interval } else { rest };
+    Duration::from_millis(rest.unsigned_abs())
+}
+
+async fn ask(service: &Service, board: &Board) {
+    let mut out = Output::default();
+    match service {
+        Service::Scrape(scrape) => scrape::ask(scrape, &mut out).await,
+        Service::Probe(probe) => probe::ask(probe, &mut out).await,
+        Service::Time(server) => clock_offset::ask(server, &mut out).await,
+    }
+    *board.lock().unwrap_or_else(PoisonError::into_inner) = out;
+}
+
+/// A client for these services. It follows no redirect unless told, and knows nothing of the server's token.
+fn client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .user_agent(concat!("siaga-agent/", env!("CARGO_PKG_VERSION")))
+        .timeout(timeout)
+        .pool_max_idle_per_host(0)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_comes_so_early_that_its_answer_is_there_at_the_tick() {
+        let asked = Asked::new(15, 5);
+        for (now, wait) in [(0, 10_000), (9_999, 15_001), (10_001, 14_999), (14_000, 11_000), (5_000, 5_000)]
+        {
+            assert_eq!(until_next(now, asked), Duration::from_millis(wait), "{now}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Whether a service answers, seen from this host: the figures of blackbox_exporter (`probe_*`), with `probe` and
+//! `target` as labels.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest::Url;
+
+use super::http::{self, Answer, Phases};
+use super::tls::{self, Seen};
+use crate::collectors::{round_to_micro, value};
+use crate::config::services::{Probe, ProbeKind};
+use crate::samples::Output;
+
+/// Redirects that are followed, where they are followed at all.
+const MAX_REDIRECTS: usize = 10;
+
+#[derive(Default)]
+struct Found {
+    phases: Phases,
+    answer: Option<Answer>,
+    redirects: usize,
+    /// Whether the last request was encrypted.
+    encrypted: bool,
+    failed_by_body: bool,
+}
+
+/// Probes and records. What does not answer in time has failed.
+pub(super) async fn ask(probe: &Probe, out: &mut Output) {
+    let (started, seen, mut found) = (Instant::now(), Arc::new(Seen::default()), Found::default());
+    let timeout = probe.asked().timeout();
+    let result = match probe.kind {
+        ProbeKind::Http => tokio::time::timeout(timeout, by_http(probe, &mut found, &seen)).await,
+        ProbeKind::Tcp => tokio::time::timeout(timeout, by_tcp(probe, &mut found, &seen)).await,
+    };
+    let result = result.unwrap_or_else(|_| Err("no answer in time".into()));
+    if let Err(reason) = &result {
+        tracing::debug!(probe = probe.name, reason, "the probe fails");
+    }
+    tell(probe, (result.is_ok(), started.elapsed()), &found, &seen, out);
+}
+
+async fn by_http(probe: &Probe, found: &mut Found, seen: &Arc<Seen>) -> Result<(), String> {
+    let mut url = Url::parse(&probe.target).map_err(|e| e.to_string())?;
+    loop {
+        found.encrypted = url.scheme() == "https";
+        let ca_file = probe.ca_file.as_deref();
+        let answer = http::request(&url, &probe.method, ca_file, &mut found.phases, seen).await?;
+        let (status, location) = (answer.status, answer.location.clone());
+        found.answer = Some(answer);
+        let follow = probe.follow_redirects && (300..400).contains(&status);
+        let Some(location) = location.filter(|_| follow) else { break };
+        found.redirects += 1;
+        if found.redirects > MAX_REDIRECTS {
+            return Err(format!("more than {MAX_REDIRECTS} redirects"));
+        }
+        url = url.join(&location).map_err(|e| e.to_string())?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(format!("a redirect to {}", url.scheme()));
+        }
+    }
+    judge(probe, found)
+}
+
+fn judge(probe: &Probe, found: &mut Found) -> Result<(), String> {
+    let Some(answer) = &found.answer else { return Err("no answer".into()) };
+    let is_right = match probe.valid_statuses.as_slice() {
+        [] => (200..300).contains(&answer.status),
+        statuses => statuses.contains(&answer.status),
+    };
+    if !is_right {
+        return Err(format!("status {}", answer.status));
+    }
+    let body = String::from_utf8_lossy(&answer.body);
+    let must = probe.body_matches.as_ref().is_none_or(|pattern| pattern.matches(&body));
+    let must_not = probe.body_must_not_match.as_ref().is_some_and(|pattern| pattern.matches(&body));
+    found.failed_by_body = !must || must_not;
+    if found.failed_by_body { Err("the body is not as it should be".into()) } else { Ok(()) }
+}
+
+async fn by_tcp(probe: &Probe, found: &mut Found, seen: &Arc<Seen>) -> Result<(), String> {
+    let (host, port) = probe.target.rsplit_once(':').ok_or("the target has no port")?;
+    let port = port.parse().map_err(|_| "the port is not a number")?;
+    let stream = http::connect(host, port, &mut found.phases).await?;
+    if probe.tls {
+        let started = Instant::now();
+        let begun = tls::begin(stream, host, probe.ca_file.as_deref(), seen).await;
+        found.phases.tls = started.elapsed();
+        begun?;
+    }
+    Ok(())
+}
+
+fn tell(probe: &Probe, (success, took): (bool, Duration), found: &Found, seen: &Seen, out: &mut Output) {
+    let (name, target) = (("probe", probe.name.as_str()), ("target", probe.target.as_str()));
+    let labels = [name, target];
+    let yes = |is: bool| f64::from(u8::from(is));
+    out.gauge("probe_success", &labels, yes(success));
+    out.gauge("probe_duration_seconds", &labels, round_to_micro(took));
+    out.gauge("probe_dns_lookup_time_seconds", &labels, round_to_micro(found.phases.resolve));
+    if let Some(expiry) = seen.earliest_expiry() {
+        #[expect(clippy::cast_precision_loss, reason = "seconds of the next millennia")]
+        out.gauge("probe_ssl_earliest_cert_expiry", &labels, expiry as f64);
+    }
+    if probe.kind != ProbeKind::Http {
+        return;
+    }
+    let phases = &found.phases;
+    for (phase, took) in [
+        ("resolve", phases.resolve),
+        ("connect", phases.connect),
+        ("tls", phases.tls),
+        ("processing", phases.processing),
+        ("transfer", phases.transfer),
+    ] {
+        out.gauge("probe_http_duration_seconds", &[("phase", phase), name, target], round_to_micro(took));
+    }
+    let answer = found.answer.as_ref();
+    out.gauge("probe_http_status_code", &labels, answer.map_or(0.0, |answer| f64::from(answer.status)));
+    out.gauge("probe_http_version", &labels, answer.map_or(0.0, |answer| answer.version));
+    let length = answer.map_or(0, |answer| answer.body.len() as u64);
+    out.gauge("probe_http_uncompressed_body_length", &labels, value(length));
+    out.gauge("probe_http_redirects", &labels, value(found.redirects as u64));
+    out.gauge("probe_http_ssl", &labels, yes(found.encrypted));
+    out.gauge("probe_failed_due_to_regex", &labels, yes(found.failed_by_body));
+}

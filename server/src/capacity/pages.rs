@@ -45,12 +45,10 @@ struct ListRow {
     address: String,
     now: String,
     threshold: String,
-    /// Earliest, likely, latest; none without a forecast.
-    dates: Option<[String; 3]>,
+    /// Earliest, likely, latest, each with how far away it is; none without a forecast.
+    dates: Option<[(String, String); 3]>,
     /// Why there is no forecast.
     reason: String,
-    /// Model with its tested error.
-    model: String,
     badge: &'static str,
     state: String,
 }
@@ -65,11 +63,8 @@ impl ListRow {
             address: views::address(&evaluation.key),
             now: now_text(page, evaluation),
             threshold: page.percent(evaluation.threshold_percent),
-            dates: made.map(|made| views::dates(page, made, now_ms)),
+            dates: made.map(|made| views::dates_and_distances(page, made, now_ms)),
             reason: evaluation.outcome.as_ref().err().map(|r| views::reason(page, r)).unwrap_or_default(),
-            model: made.map_or_else(String::new, |made| {
-                format!("{} ({})", views::model(page, made), views::error(page, made))
-            }),
             badge: evaluation.state.badge(),
             state: page.t(&format!("capacity.state.{}", evaluation.state.code())),
         }
@@ -88,6 +83,8 @@ struct ListTemplate<'a> {
     made: String,
     running: Option<String>,
     may_plan: bool,
+    /// Names of the columns of dates.
+    columns: [String; 3],
 }
 
 fn made_text(page: &Page, run: Option<&Run>, now_ms: Millis) -> String {
@@ -119,6 +116,7 @@ async fn list(Shared(app): Shared<App>, view: View) -> Result<Html<String>, Page
         made: made_text(&page, run.as_ref(), now),
         running,
         may_plan: page.may(Right::PlanCapacity),
+        columns: ["capacity.earliest", "capacity.likely", "capacity.latest"].map(|key| page.t(key)),
     };
     render(&template).map_err(|e| PageError::new(&page, e))
 }
@@ -181,7 +179,7 @@ impl PastRow {
 
 fn facts(page: &Page, latest: &Latest, now_ms: Millis) -> Vec<(String, String)> {
     let evaluation = &latest.evaluation;
-    let mut facts = vec![("capacity.now", now_text(page, evaluation))];
+    let mut facts = vec![("capacity.use", now_text(page, evaluation))];
     facts.push(("capacity.threshold", views::amount(page, evaluation, evaluation.threshold_percent)));
     if let Ok(made) = &evaluation.outcome {
         let [earliest, likely, last] = views::dates(page, made, now_ms);
@@ -239,6 +237,9 @@ async fn show(
     let evaluation = &latest.evaluation;
     let chart = chart(&page, &title, evaluation, &measured, paths.as_ref());
     let remarks = evaluation.outcome.iter().flat_map(|made| &made.remarks);
+    let mut past: Vec<PastRow> = past.iter().map(|evaluation| PastRow::new(&page, evaluation)).collect();
+    // Of several within a minute the newest counts.
+    past.dedup_by(|later, kept| later.made == kept.made);
     let template = ShowTemplate {
         page: &page,
         instance: &key.instance,
@@ -248,7 +249,7 @@ async fn show(
         reason: evaluation.outcome.as_ref().err().map(|reason| views::reason(&page, reason)),
         facts: facts(&page, &latest, now_ms()),
         remarks: remarks.map(|remark| views::remark(&page, remark)).collect(),
-        past: past.iter().map(|evaluation| PastRow::new(&page, evaluation)).collect(),
+        past,
         title,
     };
     render(&template).map_err(failed)
@@ -277,6 +278,7 @@ fn chart(
         bands: Vec::new(),
         thresholds: vec![(page.t("capacity.threshold"), evaluation.threshold_percent)],
         marks: Vec::new(),
+        window: None,
     };
     if let Some(paths) = paths {
         let path = |values: &[f64]| {

@@ -22,9 +22,31 @@ pub(crate) fn address(key: &ResourceKey) -> String {
 /// A date with its distance, or the words for none.
 pub(crate) fn date(page: &Page, at_ms: Option<Millis>, now_ms: Millis) -> String {
     let Some(at_ms) = at_ms else { return page.t("capacity.not_within_a_year") };
-    let days = (at_ms - now_ms).max(0) as f64 / DAY_MS as f64;
-    let days = page.number(days, usize::from(days < 10.0));
+    let days = distance(page, at_ms, now_ms);
     page.tv("capacity.date", &[("date", &page.date(at_ms)), ("days", &days)])
+}
+
+/// The three dates of a forecast, each with its distance; where there is no date, the words for that and nothing.
+pub(super) fn dates_and_distances(page: &Page, made: &Made, now_ms: Millis) -> [(String, String); 3] {
+    let split = |at: Option<Millis>| match at {
+        Some(at) => {
+            (page.date_short(at), page.tv("capacity.distance", &[("days", &distance(page, at, now_ms))]))
+        }
+        None => (page.t("capacity.not_within_a_year"), String::new()),
+    };
+    match made.crossing {
+        Crossing::Past => [0, 1, 2].map(|_| (page.t("capacity.past"), String::new())),
+        Crossing::Never => [None; 3].map(split),
+        Crossing::Within { earliest_ms, likely_ms, latest_ms } => {
+            [earliest_ms, likely_ms, latest_ms].map(split)
+        }
+    }
+}
+
+/// Days until a time.
+fn distance(page: &Page, at_ms: Millis, now_ms: Millis) -> String {
+    let days = (at_ms - now_ms).max(0) as f64 / DAY_MS as f64;
+    page.number(days, usize::from(days < 10.0))
 }
 
 /// The three dates of a forecast.

@@ -89,13 +89,29 @@ pub struct Chart {
     pub thresholds: Vec<(String, f64)>,
     /// Marked stretches.
     pub marks: Vec<Mark>,
+    /// The stretch of time that was asked for; without it, that of the points.
+    pub window: Option<(Millis, Millis)>,
 }
 
 impl Chart {
     /// A chart of lines alone.
     #[must_use]
     pub fn of_lines(title: String, unit: Unit, lines: Vec<Line>) -> Self {
-        Self { title, unit, lines, bands: Vec::new(), thresholds: Vec::new(), marks: Vec::new() }
+        Self {
+            title,
+            unit,
+            lines,
+            bands: Vec::new(),
+            thresholds: Vec::new(),
+            marks: Vec::new(),
+            window: None,
+        }
+    }
+
+    /// The same over a stretch of time, also where it holds no points.
+    #[must_use]
+    pub fn over(self, from_ms: Millis, to_ms: Millis) -> Self {
+        Self { window: Some((from_ms, to_ms)), ..self }
     }
 
     /// The chart as markup (safe: everything in it went through the template engine).

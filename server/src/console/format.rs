@@ -114,6 +114,13 @@ impl Page {
         }
     }
 
+    /// A date with the short name of its month: `3 Des 2026`.
+    #[must_use]
+    pub fn date_short(&self, at_ms: Millis) -> String {
+        let Ok(at) = Timestamp::from_millisecond(at_ms) else { return "–".to_owned() };
+        format!("{} {}", self.day_short(at_ms), at.to_zoned(self.zone().clone()).year())
+    }
+
     /// A date: `24 November 2026`.
     #[must_use]
     pub fn date(&self, at_ms: Millis) -> String {

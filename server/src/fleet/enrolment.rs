@@ -119,8 +119,7 @@ fn host_of(
 pub fn note_refusal(db: &Connection, request: &EnrolRequest, now_ms: Millis) -> Result<(), RecordsError> {
     let known = hosts::known(db, KnownBy::MachineId(&request.machine_id))?;
     let instance = known.map_or_else(String::new, |host| host.instance);
-    let detail = format!("as {}", request.hostname);
-    audit::add(db, now_ms, "siaga", "host.enrol.refuse", &instance, &detail)
+    audit::add(db, now_ms, "siaga", "host.enrol.refuse", &instance, &request.hostname)
 }
 
 /// Enrols a host, or gives a known one a new token. All in the caller's transaction.

@@ -56,17 +56,26 @@ pub enum Growth {
 /// The share in use of a filesystem, within [`BOUNDS`].
 #[must_use]
 pub fn used_share(growth: Growth, seed: u64, anchor_ms: i64, at_ms: i64) -> f64 {
-    let grown = |per_day: f64| per_day * (calendar::working_time(at_ms) - calendar::working_time(anchor_ms));
+    let grown = |per_day: f64| {
+        // No two days bring the same: a day is half a day's growth ahead or behind, a fortnight about two.
+        let wander =
+            0.5 * noise::smooth(seed ^ 1, at_ms, DAY_MS) + 2.0 * noise::smooth(seed ^ 2, at_ms, 14 * DAY_MS);
+        per_day * (calendar::working_time(at_ms) - calendar::working_time(anchor_ms) + wander)
+    };
     let (percent, restless) = match growth {
-        Growth::Flat { level } => (level, 0.002),
-        Growth::Steady { now, per_day } => (now + grown(per_day), 0.03),
-        Growth::SawTooth { low, high } => (low + (high - low) * week_part(at_ms), 0.15),
+        Growth::Flat { level } => (level, 0.25),
+        Growth::Steady { now, per_day } => (now + grown(per_day), 0.15),
+        Growth::SawTooth { low, high } => {
+            // Some weeks log more than others.
+            let week = 1.0 + 0.12 * noise::smooth(seed ^ 3, at_ms, 7 * DAY_MS);
+            (low + (high - low) * week_part(at_ms) * week, 0.6)
+        }
         Growth::CleanedUp { now, per_day, freed, days_ago } => {
             let before = at_ms < anchor_ms - days_ago * DAY_MS;
-            (now + grown(per_day) + if before { freed } else { 0.0 }, 0.05)
+            (now + grown(per_day) + if before { freed } else { 0.0 }, 0.15)
         }
         Growth::Backups { now, per_night, per_day } => {
-            (now + grown(per_day) + per_night * nights(at_ms), 0.02)
+            (now + grown(per_day) + per_night * nights(at_ms), 0.1)
         }
     };
     let noise = restless * noise::smooth(seed, at_ms, HOUR_MS);

@@ -174,8 +174,8 @@ fn plot(chart: &Chart) -> Option<Plot> {
         chart.lines.iter().flat_map(|line| &line.points).map(|(at, value)| (*at, *value, *value));
     let band_points = chart.bands.iter().flat_map(|band| &band.points).copied();
     let all = line_points.chain(band_points);
-    let from_ms = all.clone().map(|point| point.0).min()?;
-    let to_ms = all.clone().map(|point| point.0).max()?;
+    let (first, last) = (all.clone().map(|point| point.0).min()?, all.clone().map(|point| point.0).max()?);
+    let (from_ms, to_ms) = chart.window.map_or((first, last), |(from, to)| (from.min(first), to.max(last)));
     let values = all.flat_map(|(_, low, high)| [low, high]).filter(|value| value.is_finite());
     values.clone().next()?;
     let limits = chart.thresholds.iter().map(|(_, value)| *value).filter(|value| value.is_finite());
@@ -418,8 +418,17 @@ mod tests {
                 Mark { label: "pemeliharaan".to_owned(), from_ms: START, to_ms: START + HOUR_MS },
                 Mark { label: "batas akhir".to_owned(), from_ms: START + HOUR_MS, to_ms: START + HOUR_MS },
             ],
+            window: None,
         };
         insta::assert_snapshot!(chart.render(&page(Language::Indonesian)));
+    }
+
+    #[test]
+    fn the_time_axis_is_what_was_asked_for() {
+        let points = line("a", LineStyle::Main, &[1.0, 2.0]);
+        let chart = Chart::of_lines("x".to_owned(), Unit::Number, vec![points]);
+        let plot = plot(&chart.over(START - 5 * HOUR_MS, START + HOUR_MS)).unwrap();
+        assert_eq!((plot.from_ms, plot.to_ms), (START - 5 * HOUR_MS, START + HOUR_MS));
     }
 
     #[test]

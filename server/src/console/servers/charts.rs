@@ -91,8 +91,8 @@ impl Charts<'_> {
         )?;
         let (cpu, memory, filesystems, load, disk_io, network) = charts;
         Ok([cpu, memory, filesystems, load, disk_io, network]
-            .iter()
-            .map(|chart| chart.render(self.page))
+            .into_iter()
+            .map(|chart| chart.over(self.now - self.stretch.length_ms(), self.now).render(self.page))
             .collect())
     }
 
@@ -251,7 +251,9 @@ pub(crate) async fn fleet_charts(app: &App, page: &Page, now: Millis) -> Result<
     )?;
     Ok([("overview.fleet_cpu", cpu), ("overview.fleet_memory", memory)]
         .into_iter()
-        .map(|(key, series)| fleet_chart(page.t(key), series).render(page))
+        .map(|(key, series)| {
+            fleet_chart(page.t(key), series).over(now - Stretch::SixHours.length_ms(), now).render(page)
+        })
         .collect())
 }
 

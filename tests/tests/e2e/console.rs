@@ -1,5 +1,6 @@
 //! The console in a real browser: signing in, every page, both languages, a phone's width, the keyboard.
 
+use std::mem::ManuallyDrop;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -21,7 +22,8 @@ const PAGES: [(&str, &str, &str); 7] = [
 /// A browser of its own, with an empty profile.
 struct Browser {
     driver: Child,
-    web: WebDriver,
+    /// Never dropped: its drop asks the driver to end the session, and waits two minutes for one that has ended.
+    web: ManuallyDrop<WebDriver>,
     profile: tempfile::TempDir,
 }
 
@@ -55,7 +57,7 @@ impl Browser {
         let web =
             wait_for("the browser", LONG, async || WebDriver::new(&url, capabilities.clone()).await.ok())
                 .await;
-        Self { driver, web, profile }
+        Self { driver, web: ManuallyDrop::new(web), profile }
     }
 
     async fn open(&self, server: &Server, path: &str) {

@@ -28,14 +28,14 @@ impl Storage for Memory {
         }
         let wanted =
             |s: &&SeriesData| compiled.iter().all(|m| m.matches(s.labels.get(m.name()).unwrap_or("")));
-        let mut shared: Option<(*const Vec<i64>, Arc<Vec<i64>>)> = None;
+        let mut shared: Option<(*const [i64], Arc<[i64]>)> = None;
         let cut = |s: &SeriesData| {
             let from = s.timestamps.partition_point(|t| *t < hints.start_ms);
             let to = s.timestamps.partition_point(|t| *t <= hints.end_ms);
             let source = Arc::as_ptr(&s.timestamps);
             let timestamps = match &shared {
                 Some((of, list)) if *of == source => list.clone(),
-                _ => Arc::new(s.timestamps[from..to].to_vec()),
+                _ => Arc::from(&s.timestamps[from..to]),
             };
             shared = Some((source, timestamps.clone()));
             SeriesData { labels: s.labels.clone(), timestamps, values: s.values[from..to].to_vec() }
@@ -54,8 +54,7 @@ fn data() -> Memory {
         (seed >> 33) as f64 / f64::from(1u32 << 31)
     };
     for host in 0..200 {
-        let times: Arc<Vec<i64>> =
-            Arc::new((0..SCRAPES).map(|i| i * 15_000 + (random() * 10.0) as i64).collect());
+        let times: Arc<[i64]> = (0..SCRAPES).map(|i| i * 15_000 + (random() * 10.0) as i64).collect();
         for series in 0..9 {
             let (name, mode) = if series < 8 {
                 ("node_cpu_seconds_total", format!("m{series}"))

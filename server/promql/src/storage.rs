@@ -93,7 +93,7 @@ pub struct SeriesData {
     pub labels: Labels,
     /// Milliseconds since 1970, strictly ascending, as many as values. Series of one scrape may share the list;
     /// the evaluator then finds its windows once for all of them.
-    pub timestamps: Arc<Vec<i64>>,
+    pub timestamps: Arc<[i64]>,
     /// One value for each timestamp.
     pub values: Vec<f64>,
 }
@@ -101,7 +101,7 @@ pub struct SeriesData {
 impl SeriesData {
     /// A series whose timestamps are its own.
     pub fn new(labels: Labels, timestamps: Vec<i64>, values: Vec<f64>) -> Self {
-        Self { labels, timestamps: Arc::new(timestamps), values }
+        Self { labels, timestamps: timestamps.into(), values }
     }
 }
 

@@ -1,6 +1,5 @@
 //! The evaluator's view of the store. The only place that knows both.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use siaga_promql::{Labels, MatchOp, Matcher, SelectBudget, SelectHints, SeriesData, Storage, StorageError};
@@ -37,31 +36,14 @@ impl Storage for StoreView {
                 error => StorageError::Other(Box::new(error)),
             })?;
         budget.check_time()?;
-        let mut columns = SharedColumns::default();
         Ok(found
             .into_iter()
             .map(|series| SeriesData {
                 labels: Labels::from_shared(Arc::clone(series.labels.shared())),
-                timestamps: columns.shared(&series.timestamps),
+                timestamps: series.timestamps,
                 values: series.values,
             })
             .collect())
-    }
-}
-
-/// Series of one collection share their timestamps; each shared column is copied once.
-#[derive(Default)]
-struct SharedColumns {
-    known: HashMap<(*const i64, usize), Arc<Vec<i64>>>,
-}
-
-impl SharedColumns {
-    fn shared(&mut self, column: &Arc<[i64]>) -> Arc<Vec<i64>> {
-        if Arc::strong_count(column) == 1 {
-            return Arc::new(column.to_vec());
-        }
-        let key = (column.as_ptr(), column.len());
-        Arc::clone(self.known.entry(key).or_insert_with(|| Arc::new(column.to_vec())))
     }
 }
 

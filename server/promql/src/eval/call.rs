@@ -186,7 +186,7 @@ impl Evaluator<'_> {
         let data = self.range_vector(range_arg, grid, Some(name))?;
         self.budget.hold(data.series.len().saturating_mul(grid.count))?;
         let mut out = Vec::with_capacity(data.series.len());
-        let mut last_windows: Option<(*const Vec<i64>, crate::eval::Windows)> = None;
+        let mut last_windows: Option<(*const [i64], crate::eval::Windows)> = None;
         for s in &data.series {
             self.budget.check_time()?;
             // Series of one scrape share their timestamps, and so their windows.

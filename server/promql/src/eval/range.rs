@@ -22,7 +22,7 @@ pub(crate) struct RangeVector {
 pub(crate) struct RangeSeries {
     pub(crate) labels: Labels,
     pub(crate) drop_name: bool,
-    pub(crate) timestamps: Arc<Vec<i64>>,
+    pub(crate) timestamps: Arc<[i64]>,
     pub(crate) values: Vec<f64>,
 }
 
@@ -92,7 +92,7 @@ impl Evaluator<'_> {
         let mut series = Vec::new();
         if let Some(inner) = inner {
             let vector = self.eval_vector(&subquery.expr, &inner)?;
-            let all_times: Arc<Vec<i64>> = Arc::new(inner.times().collect());
+            let all_times: Arc<[i64]> = inner.times().collect();
             for s in vector {
                 let full = !s.values.iter().any(|v| is_absent(*v));
                 let (timestamps, values) = if full {
@@ -100,7 +100,7 @@ impl Evaluator<'_> {
                 } else {
                     let points = all_times.iter().zip(&s.values).filter(|(_, v)| !is_absent(**v));
                     let (times, values): (Vec<i64>, Vec<f64>) = points.map(|(t, v)| (*t, *v)).unzip();
-                    (Arc::new(times), values)
+                    (times.into(), values)
                 };
                 series.push(RangeSeries { labels: s.labels, drop_name: s.drop_name, timestamps, values });
             }
@@ -137,7 +137,7 @@ fn without_stale_markers(data: SeriesData) -> RangeSeries {
     if values.iter().any(|v| is_stale_nan(*v)) {
         let kept: Vec<i64> =
             timestamps.iter().zip(&values).filter(|(_, v)| !is_stale_nan(**v)).map(|(t, _)| *t).collect();
-        timestamps = Arc::new(kept);
+        timestamps = kept.into();
         values.retain(|v| !is_stale_nan(*v));
     }
     RangeSeries { labels, drop_name: false, timestamps, values }

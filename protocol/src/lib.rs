@@ -9,7 +9,9 @@ pub mod exposition;
 pub mod inventory;
 pub mod metric_names;
 pub mod orders;
+pub mod remote_read;
 pub mod remote_write;
+pub mod remote_write_v2;
 pub mod toml_text;
 
 /// Paths of the server that the agent calls.

@@ -111,7 +111,7 @@ pub enum DecodeError {
     #[error("the body is not in snappy block format")]
     Snappy(#[source] snap::Error),
     /// Not the protobuf message.
-    #[error("the body is not a Prometheus WriteRequest")]
+    #[error("the body is not the protobuf message that is expected here")]
     Protobuf(#[source] prost::DecodeError),
 }
 
@@ -120,7 +120,7 @@ pub enum DecodeError {
 /// # Errors
 /// [`DecodeError::Snappy`] if the request is larger than snappy's 4 GiB.
 pub fn encode(request: &WriteRequest) -> Result<Vec<u8>, DecodeError> {
-    snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).map_err(DecodeError::Snappy)
+    pack(request)
 }
 
 /// Unpacks a body of at most `max_unpacked_bytes`. The announced size is checked before memory is reserved.
@@ -128,12 +128,22 @@ pub fn encode(request: &WriteRequest) -> Result<Vec<u8>, DecodeError> {
 /// # Errors
 /// What is wrong with the body.
 pub fn decode(body: &[u8], max_unpacked_bytes: usize) -> Result<WriteRequest, DecodeError> {
+    unpack(body, max_unpacked_bytes)
+}
+
+/// Protobuf in snappy's block format.
+pub(crate) fn pack(message: &impl Message) -> Result<Vec<u8>, DecodeError> {
+    snap::raw::Encoder::new().compress_vec(&message.encode_to_vec()).map_err(DecodeError::Snappy)
+}
+
+/// The inverse of [`pack`].
+pub(crate) fn unpack<M: Message + Default>(body: &[u8], max_unpacked_bytes: usize) -> Result<M, DecodeError> {
     let size = snap::raw::decompress_len(body).map_err(DecodeError::Snappy)?;
     if size > max_unpacked_bytes {
         return Err(DecodeError::TooLarge { size, limit: max_unpacked_bytes });
     }
     let raw = snap::raw::Decoder::new().decompress_vec(body).map_err(DecodeError::Snappy)?;
-    WriteRequest::decode(raw.as_slice()).map_err(DecodeError::Protobuf)
+    M::decode(raw.as_slice()).map_err(DecodeError::Protobuf)
 }
 
 #[cfg(test)]

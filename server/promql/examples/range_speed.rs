@@ -34,7 +34,7 @@ impl Storage for Memory {
             let to = s.timestamps.partition_point(|t| *t <= hints.end_ms);
             let source = Arc::as_ptr(&s.timestamps);
             let timestamps = match &shared {
-                Some((of, list)) if *of == source => list.clone(),
+                Some((of, list)) if std::ptr::addr_eq(*of, source) => list.clone(),
                 _ => Arc::from(&s.timestamps[from..to]),
             };
             shared = Some((source, timestamps.clone()));

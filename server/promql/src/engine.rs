@@ -83,7 +83,7 @@ impl Engine {
         cancel: Option<Arc<AtomicBool>>,
     ) -> Result<Answer, QueryError> {
         let grid = Grid::single(check_time(at_ms)?);
-        let mut evaluator = self.evaluator(storage, query, &grid, cancel);
+        let mut evaluator = self.evaluator(storage, query, &grid, at_ms, cancel);
         let value = match query.expr.value_type() {
             Type::Matrix => Value::Matrix(evaluator.instant_matrix(&query.expr, &grid)?),
             _ => match evaluator.eval_top(&query.expr, &grid)? {
@@ -136,12 +136,19 @@ impl Engine {
             Type::Text => return refused("string"),
             Type::Scalar | Type::Vector => {}
         }
-        let mut evaluator = self.evaluator(storage, query, &grid, cancel);
+        let mut evaluator = self.evaluator(storage, query, &grid, end_ms, cancel);
         let series = match evaluator.eval_top(&query.expr, &grid)? {
             Evaluated::Scalar(values) => vec![Series::new(crate::Labels::empty(), values)],
             Evaluated::Vector(series) => series,
             Evaluated::Text(_) => return refused("string"),
         };
+        let points = |s: &Series| s.values.iter().filter(|v| !is_absent(**v)).count();
+        if series.iter().map(points).sum::<usize>() > self.options.max_answer_points {
+            return Err(QueryError::execution(format!(
+                "the answer would have more than {} points. Try fewer series or a larger step",
+                with_thousands(self.options.max_answer_points)
+            )));
+        }
         let value = Value::Matrix(matrix_series(series, &grid));
         Ok(evaluator.into_answer(value))
     }
@@ -171,10 +178,11 @@ impl Engine {
         storage: &'a dyn Storage,
         query: &'a Query,
         grid: &Grid,
+        end_ms: i64,
         cancel: Option<Arc<AtomicBool>>,
     ) -> Evaluator<'a> {
         let deadline = Instant::now().checked_add(self.options.timeout);
-        Evaluator::new(storage, &self.options, query.text(), grid, deadline, cancel)
+        Evaluator::new(storage, &self.options, query.text(), (grid, end_ms), deadline, cancel)
     }
 }
 

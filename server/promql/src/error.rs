@@ -42,6 +42,12 @@ impl QueryError {
         Self::execution("query processing would load too many samples into memory in query execution")
     }
 
+    pub(crate) fn out_of_memory(limit_bytes: usize) -> Self {
+        Self::execution(format!(
+            "query processing would use too much memory: all running queries together may hold {limit_bytes} bytes"
+        ))
+    }
+
     pub(crate) fn same_labelset() -> Self {
         Self::execution("vector cannot contain metrics with the same labelset")
     }

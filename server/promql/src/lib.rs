@@ -37,6 +37,7 @@ mod guard;
 mod labels;
 mod locate;
 mod matcher;
+mod memory;
 mod options;
 mod parse;
 mod storage;
@@ -47,6 +48,7 @@ pub use error::QueryError;
 pub use format::format_value;
 pub use labels::{Labels, METRIC_NAME, Pair};
 pub use matcher::{CompiledMatcher, MatchOp, Matcher, RegexError, anchored_regex};
+pub use memory::MemoryPool;
 pub use options::EngineOptions;
 pub use storage::{
     STALE_NAN_BITS, SelectBudget, SelectHints, SeriesData, Storage, StorageError, is_stale_nan, stale_nan,

@@ -1,6 +1,9 @@
 //! The engine's switches and limits, all with Prometheus' defaults.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::MemoryPool;
 
 /// How queries are evaluated and what they may cost. Every limit ends a query with an error, never with less data.
 #[derive(Debug, Clone)]
@@ -15,6 +18,10 @@ pub struct EngineOptions {
     pub max_series: usize,
     /// Most steps of a range query (default 11,000).
     pub max_points_per_series: usize,
+    /// Most points of a whole range answer (default 10 million).
+    pub max_answer_points: usize,
+    /// Memory that this query shares with others (default none: only `max_samples` bounds it).
+    pub memory: Option<Arc<MemoryPool>>,
     /// Longest text of a query in bytes (default 256 KiB).
     pub max_query_length: usize,
     /// Deepest nesting of an expression (default 256).
@@ -37,6 +44,8 @@ impl Default for EngineOptions {
             max_samples: 50_000_000,
             max_series: 1_000_000,
             max_points_per_series: 11_000,
+            max_answer_points: 10_000_000,
+            memory: None,
             max_query_length: 256 << 10,
             max_depth: 256,
             timeout: Duration::from_secs(120),

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use common::{MINUTE, Memory, instant, show};
-use siaga_promql::{Engine, EngineOptions, QueryError, Value};
+use siaga_promql::{Engine, EngineOptions, MemoryPool, QueryError, Value};
 
 fn two_metrics() -> Memory {
     Memory::every_minute(&[
@@ -122,6 +122,41 @@ fn limits_end_a_query_with_prometheus_wording() {
     assert_eq!(
         error(instant(options, &storage, "{x=~\".+\"}", 3 * MINUTE)),
         "execution: the query selects more than 1 series"
+    );
+}
+
+#[test]
+fn the_end_of_a_query_is_the_one_that_was_asked_for_not_the_last_step() {
+    let engine = Engine::new(EngineOptions::default());
+    let query = engine.parse("gauge @ end()").unwrap();
+    let answer = show(engine.range(&two_metrics(), &query, 0, 3 * MINUTE, 2 * MINUTE));
+    assert_eq!(answer, ["gauge{x=\"2\"} 2@0 2@120000"]);
+}
+
+#[test]
+fn memory_is_shared_between_queries_and_given_back() {
+    let pool = Arc::new(MemoryPool::new(1 << 20));
+    let options = EngineOptions { memory: Some(Arc::clone(&pool)), ..EngineOptions::default() };
+    let storage = two_metrics();
+    let answer = show(instant(options.clone(), &storage, "sum_over_time(vector(1)[1d:1s])", 3 * MINUTE));
+    assert_eq!(
+        answer,
+        [
+            "execution: query processing would use too much memory: all running queries together may hold 1048576 bytes"
+        ]
+    );
+    assert_eq!(pool.free(), pool.limit());
+    assert_eq!(show(instant(options, &storage, "gauge", 3 * MINUTE)), ["gauge{x=\"2\"} 2"]);
+}
+
+#[test]
+fn the_points_of_an_answer_are_bounded() {
+    let engine = Engine::new(EngineOptions { max_answer_points: 5, ..EngineOptions::default() });
+    let query = engine.parse("{x=~\".+\"}").unwrap();
+    let answer = show(engine.range(&two_metrics(), &query, 0, 2 * MINUTE, MINUTE));
+    assert_eq!(
+        answer,
+        ["execution: the answer would have more than 5 points. Try fewer series or a larger step"]
     );
 }
 

@@ -34,8 +34,8 @@ impl Evaluator<'_> {
             Func::Time => grid.times().map(seconds).collect(),
             Func::Pi => constant(std::f64::consts::PI),
             Func::QueryStart => constant(seconds(whole.start)),
-            Func::QueryEnd => constant(seconds(whole.end())),
-            Func::QueryRange => constant(seconds(whole.end() - whole.start)),
+            Func::QueryEnd => constant(seconds(self.query_end)),
+            Func::QueryRange => constant(seconds(self.query_end - whole.start)),
             Func::QueryStep => constant(seconds(whole.step)),
             Func::Scalar => scalar_of(&self.eval_vector(&args[0], grid)?, grid),
             Func::MaxOf | Func::MinOf => {

@@ -39,6 +39,8 @@ pub(crate) struct Evaluator<'a> {
     options: &'a EngineOptions,
     /// The grid of the whole query: what `start()`, `end()` and `@ start()` mean.
     query_grid: Grid,
+    /// The end that was asked for, which the last step may not reach.
+    query_end: i64,
     budget: Budget,
     notes: Notes<'a>,
 }
@@ -48,7 +50,7 @@ impl<'a> Evaluator<'a> {
         storage: &'a dyn Storage,
         options: &'a EngineOptions,
         text: &'a str,
-        grid: &Grid,
+        (grid, query_end): (&Grid, i64),
         deadline: Option<Instant>,
         cancel: Option<Arc<AtomicBool>>,
     ) -> Self {
@@ -56,7 +58,8 @@ impl<'a> Evaluator<'a> {
             storage,
             options,
             query_grid: *grid,
-            budget: Budget::new(options.max_samples, deadline, cancel),
+            query_end,
+            budget: Budget::new(options.max_samples, options.memory.clone(), deadline, cancel),
             notes: Notes::new(text),
         }
     }

@@ -3,7 +3,7 @@
 use crate::ast::{At, Selector, TimeShift};
 use crate::eval::{ABSENT, Evaluator, Grid, Series};
 use crate::storage::is_stale_nan;
-use crate::{QueryError, SelectHints, SeriesData};
+use crate::{QueryError, SelectHints, SeriesData, StorageError};
 
 /// `@` and `offset` with the query's start and end filled in.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +24,7 @@ impl Evaluator<'_> {
     pub(super) fn shift(&self, shift: TimeShift) -> Shift {
         let at = shift.at.map(|at| match at {
             At::Start => self.query_grid.start,
-            At::End => self.query_grid.end(),
+            At::End => self.query_end,
             At::Ms(ms) => ms,
         });
         Shift { at, offset: shift.offset_ms }
@@ -86,10 +86,13 @@ impl Evaluator<'_> {
     ) -> Result<Vec<SeriesData>, QueryError> {
         self.budget.check_time()?;
         let budget = self.budget.for_select(self.options.max_series);
-        let data = self.storage.select(&selector.matchers, hints, &budget)?;
+        let data = self.storage.select(&selector.matchers, hints, &budget).map_err(|error| match error {
+            StorageError::TooManySamples { limit } => self.budget.exceeded(limit),
+            error => error.into(),
+        })?;
         if data.len() > self.options.max_series {
             let limit = self.options.max_series;
-            return Err(crate::StorageError::TooManySeries { limit }.into());
+            return Err(StorageError::TooManySeries { limit }.into());
         }
         if data.iter().any(|s| s.timestamps.len() != s.values.len()) {
             return Err(QueryError::Internal("storage gave a series with unequal columns".to_owned(), None));

@@ -95,6 +95,8 @@ pub enum Right {
     WriteSamples,
     /// Bring in history.
     ImportHistory,
+    /// Delete samples for good.
+    DeleteSamples,
     /// Enrol and retire hosts.
     ManageFleet,
     /// See forecasts and plans of capacity.
@@ -129,6 +131,7 @@ impl Right {
             Self::ViewServers => "view_servers",
             Self::WriteSamples => "write_samples",
             Self::ImportHistory => "import_history",
+            Self::DeleteSamples => "delete_samples",
             Self::ManageFleet => "manage_fleet",
             Self::ViewCapacity => "view_capacity",
             Self::PlanCapacity => "plan_capacity",
@@ -156,9 +159,11 @@ pub fn may(roles: &[Role], right: Right) -> bool {
         | Right::ViewIncidents
         | Right::ViewAssets
         | Right::ViewContinuity => true,
-        Right::WriteSamples | Right::ImportHistory | Right::ManageFleet | Right::ManageAccess => {
-            matches!(role, R::AdministratorSistem)
-        }
+        Right::WriteSamples
+        | Right::ImportHistory
+        | Right::DeleteSamples
+        | Right::ManageFleet
+        | Right::ManageAccess => matches!(role, R::AdministratorSistem),
         Right::PlanCapacity => matches!(role, R::PengelolaKapasitas | R::AdministratorSistem),
         Right::HandleIncidents => {
             matches!(role, R::Helpdesk | R::KoordinatorHelpdesk | R::AdministratorSistem)

@@ -147,6 +147,14 @@ pub struct Query {
     pub max_series: usize,
     /// Points a series in a range answer.
     pub max_points: usize,
+    /// Points in a whole range answer.
+    pub max_answer_points: usize,
+    /// Memory that running queries may hold together, bytes; read at the start.
+    pub max_memory_bytes: usize,
+    /// Remove metric names at the end of a query only, as Prometheus' `promql-delayed-name-removal` does.
+    pub delayed_name_removal: bool,
+    /// Ranges include their left edge, as in Prometheus 2.
+    pub prometheus2_ranges: bool,
     /// Queries that run at once; further ones wait.
     pub max_concurrent: usize,
 }
@@ -159,6 +167,10 @@ impl Default for Query {
             max_samples: 50_000_000,
             max_series: 500_000,
             max_points: 11_000,
+            max_answer_points: 10_000_000,
+            max_memory_bytes: 1 << 30,
+            delayed_name_removal: false,
+            prometheus2_ranges: false,
             max_concurrent: 16,
         }
     }

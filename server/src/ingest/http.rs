@@ -2,9 +2,13 @@
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use siaga_protocol::paths;
-use siaga_protocol::remote_write::{self, WriteRequest};
+use siaga_protocol::remote_write::{self, DecodeError};
+use siaga_protocol::remote_write_v2::{
+    self, CONTENT_TYPE_PROTO, Decoded, EXEMPLARS_WRITTEN, HISTOGRAMS_WRITTEN, RequestError, SAMPLES_WRITTEN,
+};
 
 use super::convert::{self, ConvertError, Writer};
 use crate::access::{Principal, Right};
@@ -20,7 +24,12 @@ pub const HISTORY: &str = "/api/v1/import/write";
 #[must_use]
 pub fn routes() -> Routes {
     Routes::new()
-        .post(paths::REMOTE_WRITE, Access::AgentOr(Right::WriteSamples), "Prometheus remote write 1.0", write)
+        .post(
+            paths::REMOTE_WRITE,
+            Access::AgentOr(Right::WriteSamples),
+            "Prometheus remote write 1.0 and 2.0",
+            write,
+        )
         .post(
             HISTORY,
             Right::ImportHistory,
@@ -59,16 +68,15 @@ impl From<AppendError> for ApiError {
     }
 }
 
-/// The request in a body. The headers are checked as the specification of remote write demands.
-fn decode(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<WriteRequest, ApiError> {
+/// The request in a body, of either version, and what it holds that nothing here keeps. The headers are checked as the
+/// specification of remote write demands.
+fn decode(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Decoded, ApiError> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
     let content_type = text(header::CONTENT_TYPE);
-    if content_type.contains("proto=io.prometheus.write.v2") {
-        return Err(ApiError::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "remote write 2.0 is not spoken here, send prometheus.WriteRequest",
-        )
-        .at("Content-Type"));
+    let message = content_type.split_once("proto=").map(|(_, name)| name.trim_matches(['"', ' ']));
+    if message.is_some_and(|name| !["prometheus.WriteRequest", CONTENT_TYPE_PROTO].contains(&name)) {
+        let error = format!("{content_type} is not spoken here");
+        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error).at("Content-Type"));
     }
     let encoding = text(header::CONTENT_ENCODING);
     if !encoding.is_empty() && encoding != "snappy" {
@@ -76,13 +84,38 @@ fn decode(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<WriteRequest, A
             .at("Content-Encoding"));
     }
     let limit = app.config.current().http.max_unpacked_bytes;
-    remote_write::decode(body, limit).map_err(|error| {
-        let status = match error {
-            remote_write::DecodeError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            _ => StatusCode::BAD_REQUEST,
-        };
-        ApiError::new(status, format!("{:#}", anyhow::Error::from(error))).at("body")
-    })
+    let refused = |too_large: bool, error: anyhow::Error| {
+        let status = if too_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
+        ApiError::new(status, format!("{error:#}")).at("body")
+    };
+    if message == Some(CONTENT_TYPE_PROTO) {
+        return remote_write_v2::decode(body, limit).map_err(|error| {
+            let too_large = matches!(
+                error,
+                RequestError::TooLarge { .. } | RequestError::Decode(DecodeError::TooLarge { .. })
+            );
+            refused(too_large, error.into())
+        });
+    }
+    let request = remote_write::decode(body, limit)
+        .map_err(|error| refused(matches!(error, DecodeError::TooLarge { .. }), error.into()))?;
+    Ok(Decoded { request, histograms: 0, exemplars: 0 })
+}
+
+/// The answer to what was stored, with the counts that version 2.0 wants. Native histograms are refused aloud, after
+/// the rest of the request was stored: a sender that gets a 4xx does not send it again.
+fn answer(samples: usize, histograms: usize) -> Response {
+    let counts = [(SAMPLES_WRITTEN, samples), (HISTOGRAMS_WRITTEN, 0), (EXEMPLARS_WRITTEN, 0)];
+    let mut response = if histograms == 0 {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        let error = format!("{histograms} native histograms are not kept; everything else was stored");
+        ApiError::bad_request(error).at("timeseries").into_response()
+    };
+    for (name, count) in counts {
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from(count));
+    }
+    response
 }
 
 async fn write(
@@ -90,8 +123,9 @@ async fn write(
     Caller(principal): Caller,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<StatusCode, ApiError> {
-    let mut request = decode(&app, &headers, &body)?;
+) -> Result<Response, ApiError> {
+    let Decoded { mut request, histograms, .. } = decode(&app, &headers, &body)?;
+    let samples = request.timeseries.iter().map(|series| series.samples.len()).sum();
     let metadata = convert::metadata(&mut request);
     let recorded = app.rules.recorded();
     let (source, writer) = match &principal {
@@ -109,7 +143,7 @@ async fn write(
     for (family, info) in metadata {
         app.metrics.catalogue.note(family, info);
     }
-    Ok(StatusCode::NO_CONTENT)
+    Ok(answer(samples, histograms))
 }
 
 async fn write_history(
@@ -117,7 +151,7 @@ async fn write_history(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, ApiError> {
-    let request = decode(&app, &headers, &body)?;
+    let request = decode(&app, &headers, &body)?.request;
     // Series are counted by host, as those of agents are, so that a whole fleet's history has room.
     for (instance, series) in convert::by_instance(convert::series(request, Writer::User)?) {
         app.metrics.append_history(instance, series).await?;

@@ -4,12 +4,13 @@
 //! Invariants: blocking work never runs on the async threads; at most `query.max_concurrent` queries run at once.
 
 mod catalogue;
+mod raw;
 mod storage;
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use siaga_promql::{Answer, Engine, EngineOptions, Query};
+use siaga_promql::{Answer, Engine, EngineOptions, MemoryPool, Query};
 use siaga_protocol::metric_names::JOB;
 use siaga_tsdb::{Batch, Labels, Limits, Matcher, Options, SeriesSamples, Synchronous, Tsdb};
 use tokio::sync::Semaphore;
@@ -48,12 +49,23 @@ impl OwnSample {
     }
 }
 
+/// What one request may ask for in place of the configuration.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Overrides {
+    /// Longest time; the configuration's is the most.
+    pub timeout: Option<std::time::Duration>,
+    /// How far back an instant selector looks.
+    pub lookback: Option<std::time::Duration>,
+}
+
 /// Store and evaluator. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
     store: Tsdb,
     config: LiveConfig,
     permits: Arc<Semaphore>,
+    /// What all running queries may hold together.
+    memory: Arc<MemoryPool>,
     /// Types and help of metrics.
     pub catalogue: Catalogue,
 }
@@ -76,6 +88,7 @@ impl Metrics {
             store,
             config: config.clone(),
             permits: Arc::new(Semaphore::new(current.query.max_concurrent.max(1))),
+            memory: Arc::new(MemoryPool::new(current.query.max_memory_bytes)),
             catalogue: Catalogue::default(),
         })
     }
@@ -130,7 +143,23 @@ impl Metrics {
     /// # Errors
     /// What is wrong with the query, or which bound it met.
     pub async fn instant(&self, query: &str, at_ms: Millis) -> Result<Answer, QueryError> {
-        self.evaluate(query.to_owned(), move |engine, store, query| engine.instant(store, query, at_ms)).await
+        self.instant_with(query, at_ms, Overrides::default()).await
+    }
+
+    /// [`Metrics::instant`] with what the request asks for in place of the configuration.
+    ///
+    /// # Errors
+    /// As [`Metrics::instant`].
+    pub async fn instant_with(
+        &self,
+        query: &str,
+        at_ms: Millis,
+        overrides: Overrides,
+    ) -> Result<Answer, QueryError> {
+        let work = move |engine: &Engine, store: &storage::StoreView, query: &Query| {
+            engine.instant(store, query, at_ms)
+        };
+        self.evaluate(query.to_owned(), overrides, work).await
     }
 
     /// Evaluates a query at each step of a range.
@@ -144,20 +173,45 @@ impl Metrics {
         end_ms: Millis,
         step_ms: Millis,
     ) -> Result<Answer, QueryError> {
-        self.evaluate(query.to_owned(), move |engine, store, query| {
+        self.range_with(query, (start_ms, end_ms), step_ms, Overrides::default()).await
+    }
+
+    /// [`Metrics::range`] with what the request asks for in place of the configuration.
+    ///
+    /// # Errors
+    /// As [`Metrics::range`].
+    pub async fn range_with(
+        &self,
+        query: &str,
+        (start_ms, end_ms): (Millis, Millis),
+        step_ms: Millis,
+        overrides: Overrides,
+    ) -> Result<Answer, QueryError> {
+        let work = move |engine: &Engine, store: &storage::StoreView, query: &Query| {
             engine.range(store, query, start_ms, end_ms, step_ms)
-        })
-        .await
+        };
+        self.evaluate(query.to_owned(), overrides, work).await
+    }
+
+    /// An engine with the configuration in force.
+    fn engine(&self, overrides: Overrides) -> Engine {
+        let mut options = engine_options(&self.config.current().query);
+        options.memory = Some(Arc::clone(&self.memory));
+        options.lookback = overrides.lookback.unwrap_or(options.lookback);
+        // A request may ask for less time, not for more.
+        options.timeout = overrides.timeout.map_or(options.timeout, |asked| asked.min(options.timeout));
+        Engine::new(options)
     }
 
     async fn evaluate(
         &self,
         text: String,
+        overrides: Overrides,
         work: impl FnOnce(&Engine, &storage::StoreView, &Query) -> Result<Answer, QueryError> + Send + 'static,
     ) -> Result<Answer, QueryError> {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         let view = storage::StoreView::new(self.store.clone());
-        let engine = Engine::new(engine_options(&self.config.current().query));
+        let engine = self.engine(overrides);
         spawn(move || {
             let _permit = permit;
             let query = engine.parse(&text)?;
@@ -287,6 +341,9 @@ fn engine_options(query: &config::Query) -> EngineOptions {
         max_samples: query.max_samples,
         max_series: query.max_series,
         max_points_per_series: query.max_points,
+        max_answer_points: query.max_answer_points,
+        delayed_name_removal: query.delayed_name_removal,
+        prometheus2_closed_ranges: query.prometheus2_ranges,
         ..EngineOptions::default()
     }
 }

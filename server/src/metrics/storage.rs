@@ -30,11 +30,7 @@ impl Storage for StoreView {
         let found = self
             .store
             .select(&matchers, hints.start_ms, hints.end_ms, limits(budget.max_series, budget.max_samples))
-            .map_err(|error| match error {
-                SelectError::TooManySeries { limit, .. } => StorageError::TooManySeries { limit },
-                SelectError::TooManySamples { limit } => StorageError::TooManySamples { limit },
-                error => StorageError::Other(Box::new(error)),
-            })?;
+            .map_err(to_storage_error)?;
         budget.check_time()?;
         Ok(found
             .into_iter()
@@ -44,6 +40,15 @@ impl Storage for StoreView {
                 values: series.values,
             })
             .collect())
+    }
+}
+
+/// The store's error as the evaluator's.
+pub(super) fn to_storage_error(error: SelectError) -> StorageError {
+    match error {
+        SelectError::TooManySeries { limit, .. } => StorageError::TooManySeries { limit },
+        SelectError::TooManySamples { limit } => StorageError::TooManySamples { limit },
+        error => StorageError::Other(Box::new(error)),
     }
 }
 

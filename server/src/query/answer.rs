@@ -35,6 +35,30 @@ impl<T: Serialize> Serialize for Success<T> {
     }
 }
 
+/// The warning on a list that the request's limit cut.
+pub(super) const TRUNCATED: &str = "results truncated due to limit";
+
+impl Success<QueryData> {
+    /// The answer with at most so many series.
+    pub(super) fn limited(mut self, limit: usize) -> Self {
+        let cut = match &mut self.data.0 {
+            Value::Vector(samples) if samples.len() > limit => {
+                samples.truncate(limit);
+                true
+            }
+            Value::Matrix(series) if series.len() > limit => {
+                series.truncate(limit);
+                true
+            }
+            _ => false,
+        };
+        if cut {
+            self.warnings.push(TRUNCATED.to_owned());
+        }
+        self
+    }
+}
+
 /// The value of a query as `data`.
 #[derive(Debug)]
 pub(super) struct QueryData(pub(super) Value);

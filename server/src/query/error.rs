@@ -16,6 +16,31 @@ pub struct PrometheusError {
 }
 
 impl PrometheusError {
+    /// The request is wrong.
+    #[must_use]
+    pub fn bad_data(error: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, kind: "bad_data", error: error.into() }
+    }
+
+    /// A limit was met while answering.
+    #[must_use]
+    pub fn execution(error: impl Into<String>) -> Self {
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, kind: "execution", error: error.into() }
+    }
+
+    /// The server failed; the cause was logged.
+    #[must_use]
+    pub fn internal(error: impl Into<String>) -> Self {
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, kind: "internal", error: error.into() }
+    }
+
+    /// The same error with another status.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
     /// A parameter is wrong.
     #[must_use]
     pub fn bad_parameter(name: &str, reason: impl std::fmt::Display) -> Self {

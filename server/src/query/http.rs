@@ -1,29 +1,27 @@
 //! HTTP of the Prometheus API under `/prometheus/api/v1`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::{Value, json};
 use siaga_tsdb::Matcher;
 
 use super::answer::{QueryData, Success};
-use super::{Form, PrometheusError};
+use super::{Form, PrometheusError, admin, read, status};
 use crate::access::Right;
 use crate::app::App;
-use crate::fleet::http::host_is_silent;
 use crate::http::{ApiError, Routes};
-use crate::metrics::parse_selector;
-use crate::records::hosts;
+use crate::metrics::{Overrides, parse_selector};
 use crate::time::{Millis, now_ms};
 
 /// Routes of the Prometheus API.
 #[must_use]
 pub fn routes() -> Routes {
-    let right = Right::ViewServers;
+    let (right, admin_right) = (Right::ViewServers, Right::DeleteSamples);
     Routes::new()
         .get("/prometheus/api/v1/query", right, "evaluate at one time", query)
         .post("/prometheus/api/v1/query", right, "evaluate at one time", query)
@@ -34,16 +32,41 @@ pub fn routes() -> Routes {
         .get("/prometheus/api/v1/labels", right, "names of labels", labels)
         .post("/prometheus/api/v1/labels", right, "names of labels", labels)
         .get("/prometheus/api/v1/label/{name}/values", right, "values of a label", label_values)
-        .get("/prometheus/api/v1/metadata", right, "types and help of metrics", metadata)
-        .get("/prometheus/api/v1/targets", right, "agents as targets", targets)
-        .get("/prometheus/api/v1/query_exemplars", right, "exemplars: none are kept", exemplars)
-        .post("/prometheus/api/v1/query_exemplars", right, "exemplars: none are kept", exemplars)
-        .get("/prometheus/api/v1/status/buildinfo", right, "version", buildinfo)
-        .get("/prometheus/api/v1/status/tsdb", right, "sizes of the store", tsdb)
+        .get("/prometheus/api/v1/format_query", right, "a query laid out for reading", format_query)
+        .post("/prometheus/api/v1/format_query", right, "a query laid out for reading", format_query)
+        .get("/prometheus/api/v1/metadata", right, "types and help of metrics", status::metadata)
+        .get("/prometheus/api/v1/targets", right, "agents as targets", status::targets)
+        .get("/prometheus/api/v1/query_exemplars", right, "exemplars: none are kept", status::exemplars)
+        .post("/prometheus/api/v1/query_exemplars", right, "exemplars: none are kept", status::exemplars)
+        .get("/prometheus/api/v1/status/buildinfo", right, "version", status::buildinfo)
+        .post("/prometheus/api/v1/status/buildinfo", right, "version", status::buildinfo)
+        .get("/prometheus/api/v1/status/tsdb", right, "sizes of the store", status::tsdb)
+        .get("/prometheus/federate", right, "newest samples as text", read::federate)
+        .post("/prometheus/api/v1/read", right, "remote read, answered with samples", read::read)
+        .post(
+            "/prometheus/api/v1/admin/tsdb/delete_series",
+            admin_right,
+            "delete samples of series",
+            admin::delete_series,
+        )
+        .put(
+            "/prometheus/api/v1/admin/tsdb/delete_series",
+            admin_right,
+            "delete samples of series",
+            admin::delete_series,
+        )
+        .post(
+            "/prometheus/api/v1/admin/tsdb/clean_tombstones",
+            admin_right,
+            "nothing: there are no tombstones",
+            admin::clean_tombstones,
+        )
 }
 
 /// An answer as a body. Serializing a large one takes its time, so it is done off the async threads.
-async fn respond<T: Serialize + Send + 'static>(success: Success<T>) -> Result<Response, PrometheusError> {
+pub(super) async fn respond<T: Serialize + Send + 'static>(
+    success: Success<T>,
+) -> Result<Response, PrometheusError> {
     let body = tokio::task::spawn_blocking(move || serde_json::to_vec(&success)).await;
     match body {
         Ok(Ok(body)) => Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response()),
@@ -53,8 +76,21 @@ async fn respond<T: Serialize + Send + 'static>(success: Success<T>) -> Result<R
 
 async fn query(State(app): State<App>, form: Form) -> Result<Response, PrometheusError> {
     let at = form.time("time")?.unwrap_or_else(now_ms);
-    let answer = app.metrics.instant(form.required("query")?, at).await?;
-    respond(QueryData::success(answer)).await
+    let text = form.required("query")?;
+    let answer = app.metrics.instant_with(text, at, overrides(&form)?).await?;
+    respond(QueryData::success(answer).limited(form.limit("limit")?)).await
+}
+
+/// What a request asks for in place of the configuration.
+fn overrides(form: &Form) -> Result<Overrides, PrometheusError> {
+    let duration = |name| {
+        let positive = |ms: Millis| match u64::try_from(ms) {
+            Ok(ms) if ms > 0 => Ok(Duration::from_millis(ms)),
+            _ => Err(PrometheusError::bad_parameter(name, "must be greater than 0")),
+        };
+        form.duration(name)?.map(positive).transpose()
+    };
+    Ok(Overrides { timeout: duration("timeout")?, lookback: duration("lookback_delta")? })
 }
 
 async fn query_range(State(app): State<App>, form: Form) -> Result<Response, PrometheusError> {
@@ -72,14 +108,14 @@ async fn query_range(State(app): State<App>, form: Form) -> Result<Response, Pro
             "zero or negative query resolution step widths are not accepted. Try a positive integer",
         ));
     }
-    let answer = app.metrics.range(text, start, end, step).await?;
-    respond(QueryData::success(answer)).await
+    let answer = app.metrics.range_with(text, (start, end), step, overrides(&form)?).await?;
+    respond(QueryData::success(answer).limited(form.limit("limit")?)).await
 }
 
 /// Selectors of one request; each costs a parse and a search.
 const MAX_SELECTORS: usize = 64;
 
-fn selectors(form: &Form) -> Result<Vec<Vec<Matcher>>, PrometheusError> {
+pub(super) fn selectors(form: &Form) -> Result<Vec<Vec<Matcher>>, PrometheusError> {
     let texts: Vec<&str> = form.all("match[]").take(MAX_SELECTORS + 1).collect();
     if texts.len() > MAX_SELECTORS {
         return Err(PrometheusError::bad_parameter(
@@ -90,7 +126,7 @@ fn selectors(form: &Form) -> Result<Vec<Vec<Matcher>>, PrometheusError> {
     texts.into_iter().map(|text| parse_selector(text).map_err(PrometheusError::from)).collect()
 }
 
-fn range(form: &Form) -> Result<(Millis, Millis), PrometheusError> {
+pub(super) fn range(form: &Form) -> Result<(Millis, Millis), PrometheusError> {
     let (start, end) = (form.time("start")?.unwrap_or(0), form.time("end")?.unwrap_or(Millis::MAX));
     if end < start {
         return Err(PrometheusError::bad_parameter(
@@ -101,24 +137,62 @@ fn range(form: &Form) -> Result<(Millis, Millis), PrometheusError> {
     Ok((start, end))
 }
 
+/// How long a list may become: shorter by the request, which is then told so; never longer than the configuration says.
+struct Bound {
+    wanted: usize,
+    most: usize,
+}
+
+impl Bound {
+    fn new(app: &App, form: &Form) -> Result<Self, PrometheusError> {
+        Ok(Self { wanted: form.limit("limit")?, most: app.config.current().query.max_series })
+    }
+
+    /// One more than may be answered, so that more is noticed.
+    fn asked(&self) -> usize {
+        self.wanted.min(self.most).saturating_add(1)
+    }
+
+    /// The list cut to what was wanted, with a warning if it was longer.
+    fn apply<T>(&self, mut list: Vec<T>) -> Result<(Vec<T>, Vec<String>), PrometheusError> {
+        if self.wanted > self.most && list.len() > self.most {
+            return Err(PrometheusError::execution(format!(
+                "the answer would have more than {} entries. Use a narrower match[] or a limit",
+                self.most
+            )));
+        }
+        let cut = list.len() > self.wanted.min(self.most);
+        list.truncate(self.wanted.min(self.most));
+        let warnings = if cut { vec![super::answer::TRUNCATED.to_owned()] } else { Vec::new() };
+        Ok((list, warnings))
+    }
+}
+
+fn texts((list, warnings): (Vec<Arc<str>>, Vec<String>)) -> Success<Vec<String>> {
+    Success { data: list.iter().map(ToString::to_string).collect(), warnings, infos: Vec::new() }
+}
+
 async fn series(State(app): State<App>, form: Form) -> Result<Response, PrometheusError> {
     let selectors = selectors(&form)?;
     if selectors.is_empty() {
         return Err(PrometheusError::bad_parameter("match[]", "no match[] parameter provided"));
     }
     let (start, end) = range(&form)?;
-    let found = app.metrics.series(selectors, start, end, form.limit("limit")?).await;
+    let bound = Bound::new(&app, &form)?;
+    let found = app.metrics.series(selectors, start, end, bound.asked()).await;
+    let (found, warnings) = bound.apply(found)?;
     let data: Vec<BTreeMap<String, String>> = found
         .iter()
         .map(|labels| labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
         .collect();
-    respond(Success::new(data)).await
+    respond(Success { data, warnings, infos: Vec::new() }).await
 }
 
 async fn labels(State(app): State<App>, form: Form) -> Result<Response, PrometheusError> {
     let (start, end) = range(&form)?;
-    let names = app.metrics.label_names(selectors(&form)?, start, end, form.limit("limit")?).await;
-    respond(Success::new(names.iter().map(ToString::to_string).collect::<Vec<_>>())).await
+    let bound = Bound::new(&app, &form)?;
+    let names = app.metrics.label_names(selectors(&form)?, start, end, bound.asked()).await;
+    respond(texts(bound.apply(names)?)).await
 }
 
 async fn label_values(
@@ -128,8 +202,9 @@ async fn label_values(
 ) -> Result<Response, PrometheusError> {
     let name = unescape_label_name(&name);
     let (start, end) = range(&form)?;
-    let values = app.metrics.label_values(name, selectors(&form)?, start, end, form.limit("limit")?).await;
-    respond(Success::new(values.iter().map(ToString::to_string).collect::<Vec<_>>())).await
+    let bound = Bound::new(&app, &form)?;
+    let values = app.metrics.label_values(name, selectors(&form)?, start, end, bound.asked()).await;
+    respond(texts(bound.apply(values)?)).await
 }
 
 /// Undoes Prometheus' `U__` escape of label names in paths: `_2e_` stands for `.`, `__` for `_`.
@@ -154,78 +229,8 @@ fn unescape_label_name(name: &str) -> String {
     out
 }
 
-async fn metadata(State(app): State<App>, form: Form) -> Result<Response, PrometheusError> {
-    let families = app.metrics.catalogue.list(form.get("metric"), form.limit("limit")?);
-    let data: BTreeMap<String, Value> = families
-        .into_iter()
-        .map(|(name, info)| (name, json!([{ "type": info.kind, "help": info.help, "unit": info.unit }])))
-        .collect();
-    respond(Success::new(data)).await
-}
-
-async fn targets(State(app): State<App>) -> Result<Json<Value>, ApiError> {
-    let hosts = app.records.run(|db| hosts::list(db)).await?;
-    let now = now_ms();
-    let active: Vec<Value> = hosts
-        .into_iter()
-        .map(|host| {
-            let health = if host_is_silent(&app, &host, now) { "down" } else { "up" };
-            let last = jiff::Timestamp::from_millisecond(app.presence.last_heard(&host)).unwrap_or_default();
-            json!({
-                "discoveredLabels": {},
-                "labels": { "instance": host.instance, "job": siaga_protocol::metric_names::JOB },
-                "scrapePool": siaga_protocol::metric_names::JOB,
-                "scrapeUrl": "",
-                "globalUrl": "",
-                "lastError": "",
-                "lastScrape": last.to_string(),
-                "scrapeInterval": format!("{}s", host.interval_seconds),
-                "health": health,
-            })
-        })
-        .collect();
-    Ok(Json(json!({ "status": "success", "data": { "activeTargets": active, "droppedTargets": [] } })))
-}
-
-async fn exemplars() -> Json<Value> {
-    Json(json!({ "status": "success", "data": [] }))
-}
-
-async fn buildinfo() -> Json<Value> {
-    // Grafana reads the version to know which functions a Prometheus has: these are those of version 3.
-    Json(json!({
-        "status": "success",
-        "data": {
-            "version": "3.0.0",
-            "revision": format!("siaga-{}", env!("CARGO_PKG_VERSION")),
-            "branch": "", "buildUser": "", "buildDate": "", "goVersion": ""
-        }
-    }))
-}
-
-async fn tsdb(State(app): State<App>) -> Result<Json<Value>, ApiError> {
-    let stats = app.metrics.stats().await?;
-    let by_source: Vec<Value> = stats
-        .sources
-        .iter()
-        .map(|source| json!({ "name": source.source.as_ref(), "value": source.active_series }))
-        .collect();
-    Ok(Json(json!({
-        "status": "success",
-        "data": {
-            "headStats": {
-                "numSeries": stats.active_series,
-                "numSamples": stats.head_samples,
-                "chunkCount": stats.buckets,
-                "minTime": stats.oldest_ms,
-                "maxTime": stats.newest_ms,
-            },
-            "diskBytes": stats.disk_bytes,
-            "usedBytes": stats.used_bytes,
-            "damagedRows": stats.damaged_rows,
-            "seriesCountBySource": by_source,
-        }
-    })))
+async fn format_query(State(app): State<App>, form: Form) -> Result<Response, PrometheusError> {
+    respond(Success::new(app.metrics.format(form.required("query")?)?)).await
 }
 
 #[cfg(test)]

@@ -2,10 +2,13 @@
 //!
 //! Invariant: errors bear `errorType` and the status that Prometheus gives them, also those of parameters.
 
+mod admin;
 mod answer;
 mod error;
 pub mod http;
 mod params;
+mod read;
+mod status;
 
 use tokio::task::JoinSet;
 

@@ -10,7 +10,8 @@ use super::engine::{LiveGroup, RuleStatus};
 use super::format::{Kind, Rule};
 use crate::access::Right;
 use crate::app::App;
-use crate::http::{ApiError, Params, Routes};
+use crate::http::{Params, Routes};
+use crate::query::PrometheusError;
 use crate::records::rules::Pairs;
 use crate::time::{Millis, millis};
 
@@ -34,13 +35,17 @@ struct RulesParams {
     exclude_alerts: bool,
 }
 
-async fn rules(State(app): State<App>, Params(params): Params<RulesParams>) -> Result<Json<Value>, ApiError> {
+async fn rules(
+    State(app): State<App>,
+    Params(params): Params<RulesParams>,
+) -> Result<Json<Value>, PrometheusError> {
     let wanted = match params.r#type.as_deref() {
         None | Some("") => None,
         Some("alert") => Some(true),
         Some("record") => Some(false),
         Some(other) => {
-            return Err(ApiError::bad_request(format!("{other:?} is not one of alert, record")).at("type"));
+            let reason = format!("not supported value {other:?}");
+            return Err(PrometheusError::bad_parameter("type", reason));
         }
     };
     let default_ms = millis(app.config.current().rules.interval);

@@ -1,0 +1,158 @@
+//! Remote read (so that a Prometheus can query what is here) and federation (so that one can scrape it).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use siaga_promql::{format_value, is_stale_nan};
+use siaga_protocol::remote_read::{self, MatcherType, QueryResult, ReadQuery, ReadResponse};
+use siaga_protocol::remote_write::{DecodeError, Sample, TimeSeries};
+use siaga_tsdb::{Labels, MatchOp, Matcher, Series};
+
+use super::http::selectors;
+use super::{Form, PrometheusError};
+use crate::app::App;
+use crate::time::{millis, now_ms};
+
+/// Questions of one request; Prometheus sends one.
+const MAX_QUESTIONS: usize = 64;
+/// The form of answer that is given: whole samples.
+const SAMPLES: i32 = 0;
+
+pub(super) async fn read(State(app): State<App>, body: Bytes) -> Result<Response, PrometheusError> {
+    let config = app.config.current();
+    let request = remote_read::decode_request(&body, config.http.max_unpacked_bytes).map_err(|error| {
+        let status = match error {
+            DecodeError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        PrometheusError::bad_data(format!("{:#}", anyhow::Error::from(error))).with_status(status)
+    })?;
+    if request.queries.len() > MAX_QUESTIONS {
+        return Err(PrometheusError::bad_data(format!("more than {MAX_QUESTIONS} queries in one request")));
+    }
+    let accepted = &request.accepted_response_types;
+    if !accepted.is_empty() && !accepted.contains(&SAMPLES) {
+        return Err(PrometheusError::bad_data("only the response type SAMPLES is implemented"));
+    }
+    let mut room = config.query.max_samples;
+    let mut response = ReadResponse::default();
+    for question in request.queries {
+        let (from, to) = (question.start_timestamp_ms, question.end_timestamp_ms);
+        let found = app.metrics.read(matchers(question)?, from, to, room).await?;
+        room -= found.iter().map(|series| series.values.len()).sum::<usize>().min(room);
+        response.results.push(QueryResult { timeseries: found.into_iter().map(to_wire).collect() });
+    }
+    let body = tokio::task::spawn_blocking(move || remote_read::encode_response(&response)).await;
+    let Ok(Ok(body)) = body else { return Err(PrometheusError::internal("the answer is too large to pack")) };
+    let headers = [(header::CONTENT_TYPE, "application/x-protobuf"), (header::CONTENT_ENCODING, "snappy")];
+    Ok((headers, body).into_response())
+}
+
+fn matchers(question: ReadQuery) -> Result<Vec<Matcher>, PrometheusError> {
+    let one = |matcher: remote_read::LabelMatcher| {
+        let op = match MatcherType::try_from(matcher.r#type) {
+            Ok(MatcherType::Equal) => MatchOp::Equal,
+            Ok(MatcherType::NotEqual) => MatchOp::NotEqual,
+            Ok(MatcherType::Regex) => MatchOp::Regex,
+            Ok(MatcherType::NotRegex) => MatchOp::NotRegex,
+            Err(_) => {
+                return Err(PrometheusError::bad_data(format!("matcher type {} is unknown", matcher.r#type)));
+            }
+        };
+        Matcher::new(&matcher.name, op, &matcher.value)
+            .map_err(|error| PrometheusError::bad_data(error.to_string()))
+    };
+    question.matchers.into_iter().map(one).collect()
+}
+
+fn to_wire(series: Series) -> TimeSeries {
+    let samples = series.timestamps.iter().zip(&series.values);
+    TimeSeries {
+        labels: series.labels.iter().map(|(name, value)| remote_read::label(name, value)).collect(),
+        samples: samples.map(|(&timestamp, &value)| Sample { value, timestamp }).collect(),
+    }
+}
+
+/// The newest sample of each series that matches, as Prometheus' text format.
+pub(super) async fn federate(State(app): State<App>, form: Form) -> Result<Response, PrometheusError> {
+    let selectors = selectors(&form)?;
+    if selectors.is_empty() {
+        return Err(PrometheusError::bad_parameter("match[]", "no match[] parameter provided"));
+    }
+    let query = &app.config.current().query;
+    let now = now_ms();
+    let mut newest: BTreeMap<Labels, (i64, f64)> = BTreeMap::new();
+    for matchers in selectors {
+        let from = now - millis(query.lookback) + 1;
+        for series in app.metrics.read(matchers, from, now, query.max_samples).await? {
+            if let (Some(&at), Some(&value)) = (series.timestamps.last(), series.values.last())
+                && !is_stale_nan(value)
+            {
+                newest.insert(series.labels, (at, value));
+            }
+        }
+    }
+    let mut lines: Vec<_> = newest.into_iter().collect();
+    lines.sort_by(|(a, _), (b, _)| a.get("__name__").cmp(&b.get("__name__")).then_with(|| a.cmp(b)));
+    let mut text = String::new();
+    let mut last_name = None;
+    for (labels, (at, value)) in &lines {
+        let name = labels.get("__name__").unwrap_or("");
+        if last_name != Some(name) {
+            // Writing into a string cannot fail.
+            let _ = writeln!(text, "# TYPE {} untyped", shown_name(name));
+            last_name = Some(name);
+        }
+        let _ = writeln!(text, "{} {} {at}", shown(labels, name), format_value(*value));
+    }
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+fn is_plain(name: &str, colon: bool) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || (colon && c == ':');
+    !name.starts_with(|c: char| c.is_ascii_digit()) && !name.is_empty() && name.chars().all(plain)
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+}
+
+fn shown_name(name: &str) -> String {
+    if is_plain(name, true) { name.to_owned() } else { quoted(name) }
+}
+
+/// Name and labels; a name that is no plain word stands quoted in the braces.
+fn shown(labels: &Labels, name: &str) -> String {
+    let mut inside = Vec::new();
+    let plain = is_plain(name, true);
+    if !plain {
+        inside.push(quoted(name));
+    }
+    for (label, value) in labels.iter().filter(|(label, _)| *label != "__name__") {
+        let label = if is_plain(label, false) { label.to_owned() } else { quoted(label) };
+        inside.push(format!("{label}={}", quoted(value)));
+    }
+    format!("{}{{{}}}", if plain { name } else { "" }, inside.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_values_are_written_so_that_they_can_be_read_back() {
+        let labels = |pairs: &[(&str, &str)]| Labels::from_pairs(pairs.iter().copied()).unwrap();
+        for (pairs, text) in [
+            (&[("__name__", "up"), ("job", "a\"b\\c\nd")][..], "up{job=\"a\\\"b\\\\c\\nd\"}"),
+            (&[("__name__", "http.code"), ("a.b", "c")], "{\"http.code\",\"a.b\"=\"c\"}"),
+            (&[("__name__", "a:b")], "a:b{}"),
+        ] {
+            let labels = labels(pairs);
+            assert_eq!(shown(&labels, labels.get("__name__").unwrap()), text);
+        }
+    }
+}

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Installs what the tests need from Debian's packages: a real browser, the exporter that the agent is compared with.
-# Does nothing where it is there already.
+# Installs what the tests need from Debian's packages: a real browser, the exporter that the agent is compared with,
+# and the Prometheus that queries are compared with. Does nothing where they are there already.
 set -euo pipefail
 
 missing=()
 command -v chromium >/dev/null || missing+=(chromium)
 command -v chromedriver >/dev/null || missing+=(chromium-driver)
 command -v prometheus-node-exporter >/dev/null || missing+=(prometheus-node-exporter)
+command -v prometheus >/dev/null || missing+=(prometheus)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 as_root=()

@@ -103,8 +103,16 @@ impl Api {
     /// # Errors
     /// If the server cannot be reached.
     pub async fn write_body(&self, body: Vec<u8>) -> anyhow::Result<(StatusCode, String)> {
+        self.write_body_to(siaga_protocol::paths::REMOTE_WRITE, body).await
+    }
+
+    /// Sends any body as remote write to a path.
+    ///
+    /// # Errors
+    /// If the server cannot be reached.
+    pub async fn write_body_to(&self, path: &str, body: Vec<u8>) -> anyhow::Result<(StatusCode, String)> {
         let response = self
-            .request(Method::POST, siaga_protocol::paths::REMOTE_WRITE)
+            .request(Method::POST, path)
             .header("content-type", "application/x-protobuf")
             .header("content-encoding", "snappy")
             .body(body)

@@ -5,11 +5,13 @@
 mod agent;
 mod api;
 mod programs;
+mod prometheus;
 mod server;
 mod wait;
 
 pub use agent::Agent;
 pub use api::{Api, cookies, series};
 pub use programs::program;
+pub use prometheus::Prometheus;
 pub use server::Server;
 pub use wait::{free_port, wait_for};

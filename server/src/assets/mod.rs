@@ -1,6 +1,6 @@
 //! The register: what agents saw, what people entered, and what changed.
 //!
-//! - `diff` and `entered` are the rules, `limits` the bounds of a report, `register` puts them on the rows.
+//! - `diff` and `entered` are the rules, `limits` the bounds of a report, `register` puts them on the rows, `words` says them.
 //!
 //! Invariants: seen and entered fields are kept apart, and no agent overwrites a person; a host is one asset for
 //! ever; the history only grows.
@@ -11,6 +11,7 @@ pub mod http;
 mod limits;
 pub mod pages;
 mod register;
+pub(crate) mod words;
 
 use std::time::Duration;
 

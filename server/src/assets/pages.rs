@@ -8,7 +8,7 @@ use siaga_protocol::inventory::{Inventory, Package};
 
 use super::entered::{AssetClass, Entered};
 use super::http::find;
-use super::register;
+use super::{register, words};
 use crate::access::Right;
 use crate::app::App;
 use crate::console::{Page, PageError, Section, View, render};
@@ -239,7 +239,8 @@ impl ShowTemplate<'_> {
     fn entered_when(&self) -> String {
         let Some(at) = self.asset.entered_at_ms else { return self.page.t("assets.not_entered") };
         let when = self.page.datetime(at);
-        self.page.tv("assets.entered_by", &[("who", &self.asset.entered_by), ("when", &when)])
+        self.page
+            .tv("assets.entered_by", &[("who", &self.page.actor(&self.asset.entered_by)), ("when", &when)])
     }
 
     fn seen_when(&self) -> String {
@@ -274,6 +275,18 @@ impl ShowTemplate<'_> {
 
     fn kind(&self, change: &AssetChange) -> String {
         self.page.t(&format!("assets.change.{}", change.kind))
+    }
+
+    fn field(&self, change: &AssetChange) -> String {
+        words::field(self.page, &change.kind, &change.field)
+    }
+
+    fn before(&self, change: &AssetChange) -> String {
+        words::value(self.page, &change.kind, &change.field, change.old.as_deref())
+    }
+
+    fn after(&self, change: &AssetChange) -> String {
+        words::value(self.page, &change.kind, &change.field, change.new.as_deref())
     }
 }
 

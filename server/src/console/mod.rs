@@ -15,6 +15,7 @@ mod statics;
 #[cfg(test)]
 mod texts;
 mod tokens;
+mod trail;
 mod users;
 
 pub(crate) use error_pages::error_pages;

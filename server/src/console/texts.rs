@@ -10,7 +10,7 @@ fn root() -> PathBuf {
 }
 
 /// Contents of all files below a folder with an ending.
-fn files(folder: &Path, ending: &str) -> Vec<(PathBuf, String)> {
+pub(super) fn files(folder: &Path, ending: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::page::{Page, PageError, Section, View, render};
+use super::trail;
 use crate::access::manage::{self, ManageError, NewUser};
 use crate::access::{Right, Role, new_password};
 use crate::app::App;
@@ -75,9 +76,27 @@ struct UserRow {
     disabled: Option<String>,
 }
 
+/// An entry of the audit trail, worded; the code of the action stays beside its words.
 struct TrailRow {
     at: String,
-    entry: Entry,
+    actor: String,
+    action: String,
+    code: String,
+    subject: String,
+    detail: String,
+}
+
+impl TrailRow {
+    fn new(page: &Page, entry: Entry) -> Self {
+        Self {
+            at: page.datetime_seconds(entry.at_ms),
+            actor: page.actor(&entry.actor),
+            action: trail::action(page, &entry.action),
+            detail: trail::detail(page, &entry.action, &entry.detail),
+            code: entry.action,
+            subject: entry.subject,
+        }
+    }
 }
 
 /// A password that is shown once.
@@ -111,8 +130,7 @@ async fn list_template<'a>(app: &App, page: &'a Page) -> Result<ListTemplate<'a>
             display_name: user.display_name,
         })
         .collect();
-    let trail =
-        trail.into_iter().map(|entry| TrailRow { at: page.datetime_seconds(entry.at_ms), entry }).collect();
+    let trail = trail.into_iter().map(|entry| TrailRow::new(page, entry)).collect();
     Ok(ListTemplate {
         page,
         users,

@@ -175,7 +175,7 @@ impl DrillBody {
             rto_target_ms: drill.rto_target_ms,
             rto_ms: drill.rto_ms,
             downtime_ms: drill.downtime_ms,
-            reasons: say_all(&reasons_of(drill), "en"),
+            reasons: say_all(&reasons_of(drill), None, "en"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the overview shows of continuity: the next planned drill and the latest ones.
 
 use super::begin::library;
-use super::pages::badge;
+use super::pages::{badge, plan_name};
 use super::report;
 use super::schedule::next_allowed;
 use crate::app::App;
@@ -45,7 +45,7 @@ pub(crate) async fn glance(app: &App, page: &Page, count: u32, now: Millis) -> R
         .good()
         .filter_map(|(plan, _)| {
             let at = next_allowed(plan.schedule.as_ref()?, &plan.blackouts, now)?;
-            Some((at, plan.name.clone()))
+            Some((at, plan.say(page.lang(), &plan.name).to_owned()))
         })
         .min();
     let latest = app.records.run(move |db| drills::latest(db, None, count)).await?;
@@ -55,7 +55,7 @@ pub(crate) async fn glance(app: &App, page: &Page, count: u32, now: Millis) -> R
 fn in_words(page: &Page, drill: &Drill) -> LatestDrill {
     LatestDrill {
         address: format!("/kelangsungan/latihan/{}", drill.id),
-        name: drill.plan_name.clone(),
+        name: plan_name(page, drill),
         badge: badge(&drill.status),
         status: page.t(&format!("continuity.status.{}", drill.status)),
         at_ms: drill.scheduled_for_ms.unwrap_or(drill.created_at_ms),

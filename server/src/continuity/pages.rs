@@ -64,7 +64,7 @@ impl DrillRow {
         Self {
             id: drill.id.clone(),
             number: drill.number,
-            plan: drill.plan_name.clone(),
+            plan: plan_name(page, drill),
             at: page.datetime(drill.scheduled_for_ms.unwrap_or(drill.created_at_ms)),
             status: page.t(&format!("continuity.status.{}", drill.status)),
             badge: badge(&drill.status),
@@ -73,6 +73,12 @@ impl DrillRow {
             journalled: drill.status != drills::MISSED,
         }
     }
+}
+
+/// Name of a drill's plan in the viewer's language. The plan is read only where it can say another one.
+pub(super) fn plan_name(page: &Page, drill: &Drill) -> String {
+    let plan = (page.lang() == "en").then(|| Plan::read(&drill.plan_file, &drill.plan_text).ok()).flatten();
+    plan.map_or_else(|| drill.plan_name.clone(), |plan| plan.say(page.lang(), &drill.plan_name).to_owned())
 }
 
 /// Class of a status.
@@ -134,8 +140,10 @@ fn plan_rows(
         });
         PlanRow {
             id: plan.map(|plan| plan.id.clone()),
-            name: plan.map_or_else(|| entry.file.clone(), |plan| plan.name.clone()),
-            service: plan.map_or_else(|| "–".to_owned(), |plan| plan.service.clone()),
+            name: plan
+                .map_or_else(|| entry.file.clone(), |plan| plan.say(page.lang(), &plan.name).to_owned()),
+            service: plan
+                .map_or_else(|| "–".to_owned(), |plan| plan.say(page.lang(), &plan.service).to_owned()),
             next: next.map(|at| page.datetime(at)),
             last: plan
                 .and_then(|plan| last.iter().find(|drill| drill.plan_id == plan.id))
@@ -170,7 +178,8 @@ async fn confirm(
             plan,
             rto: report::length(&page, millis(plan.rto)),
             problems: problems_of(entry, &hosts).into_iter().map(|problem| problem.text).collect(),
-            blackout: blackout_at(&plan.blackouts, now_ms()).map(|blackout| blackout.name.clone()),
+            blackout: blackout_at(&plan.blackouts, now_ms())
+                .map(|blackout| plan.say(page.lang(), &blackout.name).to_owned()),
             running: app.running_drill.id().is_some(),
             page: &page,
         })
@@ -232,8 +241,8 @@ fn show_template<'a>(page: &'a Page, drill: &'a Drill, entries: &[JournalEntry],
         may_stop: running
             && page.may(Right::RunDrills)
             && matches!(phase, Phase::CheckingBefore | Phase::Steps | Phase::Measuring),
-        reasons: say_all(&reasons_of(drill), page.lang()),
-        measured: report::measured_rows(page, measured_of(entries)),
+        reasons: say_all(&reasons_of(drill), plan.as_ref(), page.lang()),
+        measured: report::measured_rows(page, plan.as_ref(), measured_of(entries)),
         facts: fact_rows(page, plan.as_ref(), entries),
         started_by: report::who(page, &drill.started_by),
         page,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::plan::Plan;
+
 /// A reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
@@ -148,14 +150,76 @@ impl Reason {
     /// The sentence in a language, by its code.
     #[must_use]
     pub fn say(&self, language: &str) -> String {
+        self.say_with(language, &Clone::clone)
+    }
+
+    /// As [`Reason::say`], with the names that the plan gave said by `named`.
+    fn say_with(&self, language: &str, named: &dyn Fn(&String) -> String) -> String {
         let (key, values) = self.text();
         let text = rust_i18n::t!(key, locale = language).into_owned();
-        values.iter().fold(text, |text, (name, value)| text.replace(&format!("%{{{name}}}"), value))
+        values.iter().fold(text, |text, (name, value)| {
+            let value = match *name {
+                "check" | "probe" | "step" | "blackout" => named(value),
+                "message" => agent_words(language, value),
+                "found" => found_words(language, value),
+                _ => value.clone(),
+            };
+            text.replace(&format!("%{{{name}}}"), &value)
+        })
     }
 }
 
-/// Sentences of several reasons.
+/// What an agent said of its command, in words where they are known: `exit status: 0` is what the system calls it.
 #[must_use]
-pub fn say_all(reasons: &[Reason], language: &str) -> Vec<String> {
-    reasons.iter().map(|reason| reason.say(language)).collect()
+pub fn agent_words(language: &str, message: &str) -> String {
+    let words = |key: &str| rust_i18n::t!(key, locale = language).into_owned();
+    let killed = message.strip_prefix("killed after ").and_then(|rest| rest.strip_suffix(" s"));
+    match (message.strip_prefix("exit status: "), killed) {
+        (Some("0"), _) => words("continuity.agent.done"),
+        (Some(status), _) => words("continuity.agent.status").replace("%{status}", status),
+        (None, Some(seconds)) => words("continuity.agent.killed").replace("%{seconds}", seconds),
+        _ => message.to_owned(),
+    }
+}
+
+/// What a check found, in words where they are known.
+#[must_use]
+pub fn found_words(language: &str, found: &str) -> String {
+    let key = match found {
+        "HTTP body ≠ body_contains" => "continuity.found.body",
+        "HTTP timeout" => "continuity.found.timeout",
+        "HTTP connect" => "continuity.found.connect",
+        "HTTP broken" => "continuity.found.broken",
+        _ => return found.to_owned(),
+    };
+    rust_i18n::t!(key, locale = language).into_owned()
+}
+
+/// Sentences of several reasons, with the names of the plan in that language.
+#[must_use]
+pub fn say_all(reasons: &[Reason], plan: Option<&Plan>, language: &str) -> Vec<String> {
+    let named = |name: &String| plan.map_or_else(|| name.clone(), |plan| plan.say(language, name).to_owned());
+    reasons.iter().map(|reason| reason.say_with(language, &named)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_agents_and_checks_say_is_worded_where_it_is_known() {
+        for (said, indonesian, english) in [
+            ("exit status: 0", "selesai tanpa kesalahan", "done without an error"),
+            ("exit status: 3", "berakhir dengan kode 3", "ended with status 3"),
+            ("killed after 10 s", "dihentikan paksa setelah 10 detik", "killed after 10 s"),
+            ("no such action", "no such action", "no such action"),
+        ] {
+            assert_eq!(
+                (agent_words("id", said), agent_words("en", said)),
+                (indonesian.to_owned(), english.to_owned())
+            );
+        }
+        assert_eq!(found_words("id", "HTTP timeout"), "tidak menjawab dalam batas waktu");
+        assert_eq!(found_words("id", "HTTP 503 (≠ 200)"), "HTTP 503 (≠ 200)");
+    }
 }

@@ -14,7 +14,7 @@ use super::journal::{self, CheckTime, Entry as JournalEntry, Fact};
 use super::machine::Phase;
 use super::measure::Measurement;
 use super::plan::{Plan, Undo};
-use super::reason::say_all;
+use super::reason::{agent_words, found_words, say_all};
 use super::timeline;
 use crate::app::App;
 use crate::config::Language;
@@ -60,6 +60,7 @@ struct Report<'a> {
     style: &'a str,
     drill: &'a Drill,
     plan: Option<&'a Plan>,
+    name: String,
     status: String,
     badge: &'static str,
     started_by: String,
@@ -105,12 +106,13 @@ pub(super) async fn respond(app: &App, id: &str, language: Language) -> Result<R
             .map_or_else(|| "–".to_owned(), |rpo| length(&page, millis(rpo))),
         rto: drill.rto_ms.map_or_else(|| "–".to_owned(), |rto| length(&page, rto)),
         met: drill.rto_ms.is_some_and(|rto| rto <= drill.rto_target_ms),
-        checks: check_rows(&page, &entries),
-        measured: measured_rows(&page, measured_of(&entries)),
-        reasons: say_all(&reasons_of(&drill), page.lang()),
+        checks: check_rows(&page, plan.as_ref(), &entries),
+        measured: measured_rows(&page, plan.as_ref(), measured_of(&entries)),
+        reasons: say_all(&reasons_of(&drill), plan.as_ref(), page.lang()),
         rollback: fact_rows(&page, plan.as_ref(), &only_rollback(&entries)),
         facts: fact_rows(&page, plan.as_ref(), &entries),
-        without_undo: plan.as_ref().map_or_else(Vec::new, without_undo),
+        without_undo: plan.as_ref().map_or_else(Vec::new, |plan| without_undo(&page, plan)),
+        name: super::pages::plan_name(&page, &drill),
         timeline: timeline::render(&page, plan.as_ref(), &entries, &traces)?,
         hash: verified.clone().unwrap_or_default(),
         entries: rows.len(),
@@ -137,25 +139,34 @@ fn only_rollback(entries: &[JournalEntry]) -> Vec<JournalEntry> {
     entries.iter().filter(undo).cloned().collect()
 }
 
-fn without_undo(plan: &Plan) -> Vec<(String, String)> {
+/// A name of the plan in the viewer's language.
+fn said(page: &Page, plan: Option<&Plan>, name: &str) -> String {
+    plan.map_or(name, |plan| plan.say(page.lang(), name)).to_owned()
+}
+
+fn without_undo(page: &Page, plan: &Plan) -> Vec<(String, String)> {
     plan.steps
         .iter()
         .filter_map(|step| match &step.undo {
             Undo::ByAgent => None,
-            Undo::Nothing(reason) => Some((step.name.clone(), reason.clone())),
+            Undo::Nothing(reason) => {
+                Some((said(page, Some(plan), &step.name), said(page, Some(plan), reason)))
+            }
         })
         .collect()
 }
 
-fn check_rows(page: &Page, entries: &[JournalEntry]) -> Vec<CheckRow> {
+fn check_rows(page: &Page, plan: Option<&Plan>, entries: &[JournalEntry]) -> Vec<CheckRow> {
     let mut rows: Vec<CheckRow> = Vec::new();
     for entry in entries {
         let Fact::Check { when, check, held, found } = &entry.fact else { continue };
+        let found = found_words(page.lang(), found);
+        let name = said(page, plan, check);
         let text =
             format!("{} – {found}", page.t(if *held { "continuity.holds" } else { "continuity.holds_not" }));
-        let at = rows.iter().position(|row| row.name == *check).unwrap_or_else(|| {
+        let at = rows.iter().position(|row| row.name == name).unwrap_or_else(|| {
             let none = || "–".to_owned();
-            rows.push(CheckRow { name: check.clone(), before: none(), after: none(), good: true });
+            rows.push(CheckRow { name, before: none(), after: none(), good: true });
             rows.len() - 1
         });
         match when {
@@ -170,12 +181,12 @@ fn check_rows(page: &Page, entries: &[JournalEntry]) -> Vec<CheckRow> {
 }
 
 /// What the probes measured.
-pub(super) fn measured_rows(page: &Page, found: &[Measurement]) -> Vec<MeasuredRow> {
+pub(super) fn measured_rows(page: &Page, plan: Option<&Plan>, found: &[Measurement]) -> Vec<MeasuredRow> {
     let or_dash = |value: Option<Millis>| value.map_or_else(|| "–".to_owned(), |value| length(page, value));
     found
         .iter()
         .map(|one| MeasuredRow {
-            probe: one.probe.clone(),
+            probe: said(page, plan, &one.probe),
             resolution: length(page, one.interval_ms),
             detection: or_dash(one.detection_ms),
             downtime: length(page, one.downtime_ms),
@@ -231,10 +242,10 @@ pub(super) fn fact_rows(page: &Page, plan: Option<&Plan>, entries: &[JournalEntr
 
 fn describe(page: &Page, plan: Option<&Plan>, fact: &Fact) -> (&'static str, String, &'static str) {
     let good = |held: bool| if held { "ok" } else { "crit" };
-    let reasons = || say_all(fact.reasons(), page.lang()).join("; ");
+    let reasons = || say_all(fact.reasons(), plan, page.lang()).join("; ");
     let step = |index: usize| {
         let found = plan.and_then(|plan| plan.steps.get(index));
-        found.map_or_else(|| format!("#{}", index + 1), |step| step.name.clone())
+        found.map_or_else(|| format!("#{}", index + 1), |step| said(page, plan, &step.name))
     };
     let on = |index: usize, order: &journal::OrderNote| {
         format!("{} – {} @ {}", step(index), order.action, order.host)
@@ -245,11 +256,19 @@ fn describe(page: &Page, plan: Option<&Plan>, fact: &Fact) -> (&'static str, Str
     };
     match fact {
         Fact::Opened { by, .. } => ("opened", who(page, by), "info"),
-        Fact::Check { check, held, found, .. } => ("check", format!("{check}: {found}"), good(*held)),
+        Fact::Check { check, held, found, .. } => (
+            "check",
+            format!("{}: {}", said(page, plan, check), found_words(page.lang(), found)),
+            good(*held),
+        ),
         Fact::CheckedBefore { held, .. } => ("checked_before", reasons(), good(*held)),
         Fact::StepStarted { step, order } => ("step_started", on(*step, order), "info"),
         Fact::StepAnswered { step: index, answer } => match answer {
-            Some(answer) => ("step_answered", format!("{}: {}", step(*index), answer.message), "info"),
+            Some(answer) => (
+                "step_answered",
+                format!("{}: {}", step(*index), agent_words(page.lang(), &answer.message)),
+                "info",
+            ),
             None => ("step_unanswered", step(*index), "crit"),
         },
         Fact::StepEnded { step, good: held, .. } => ("step_ended", with_reasons(*step), good(*held)),
@@ -259,7 +278,7 @@ fn describe(page: &Page, plan: Option<&Plan>, fact: &Fact) -> (&'static str, Str
         Fact::UndoEnded { step, good: held, .. } => ("undo_ended", with_reasons(*step), good(*held)),
         Fact::UndoneByAgent { host, action, answer, .. } => (
             "undone_by_agent",
-            format!("{action} @ {host}: {}", answer.message),
+            format!("{action} @ {host}: {}", agent_words(page.lang(), &answer.message)),
             good(answer.outcome == siaga_protocol::orders::Outcome::Succeeded),
         ),
         Fact::CheckedAfter { held, .. } => ("checked_after", reasons(), good(*held)),

@@ -2,6 +2,7 @@
 //! the same plan finds everything restored.
 
 use super::bodies::reasons_of;
+use super::plan::Plan;
 use super::reason::say_all;
 use crate::app::App;
 use crate::incidents::{self, Severity, Signal, SignalSource};
@@ -14,12 +15,15 @@ pub(super) async fn sync(app: &App) -> anyhow::Result<()> {
 }
 
 fn signal(drill: &Drill) -> Signal {
+    let plan = Plan::read(&drill.plan_file, &drill.plan_text).ok();
     let title = |language: &str| {
-        rust_i18n::t!("continuity.signal.title", locale = language).replace("%{plan}", &drill.plan_name)
+        let name =
+            plan.as_ref().map_or(drill.plan_name.as_str(), |plan| plan.say(language, &drill.plan_name));
+        rust_i18n::t!("continuity.signal.title", locale = language).replace("%{plan}", name)
     };
     let detail = |language: &str| {
         let text = rust_i18n::t!("continuity.signal.detail", locale = language);
-        let reasons = say_all(&reasons_of(drill), language).join("; ");
+        let reasons = say_all(&reasons_of(drill), plan.as_ref(), language).join("; ");
         text.replace("%{number}", &drill.number.to_string()).replace("%{reasons}", &reasons)
     };
     Signal {

@@ -78,11 +78,12 @@ pub(super) fn render(
 ) -> Result<String, ApiError> {
     let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(String::new()) };
     let scale = Scale { from_ms: first.at_ms, to_ms: last.at_ms.max(first.at_ms + SECOND_MS) };
+    let said = |name: &str| plan.map_or(name, |plan| plan.say(page.lang(), name)).to_owned();
     let mut lanes: Vec<(String, Vec<Bar>)> =
-        traces.iter().map(|(probe, points)| (probe.clone(), probe_bars(page, points, scale))).collect();
+        traces.iter().map(|(probe, points)| (said(probe), probe_bars(page, points, scale))).collect();
     let name = |index: usize| {
         plan.and_then(|plan| plan.steps.get(index))
-            .map_or_else(|| format!("#{}", index + 1), |step| step.name.clone())
+            .map_or_else(|| format!("#{}", index + 1), |step| said(&step.name))
     };
     lanes.push((page.t("continuity.lane.steps"), act_bars(entries, scale, &name, false)));
     lanes.push((page.t("continuity.lane.rollback"), act_bars(entries, scale, &name, true)));

@@ -56,6 +56,14 @@ pub(crate) fn priority_name(page: &Page, priority: Priority) -> String {
     page.t(&format!("incidents.priority_{}", priority.code()))
 }
 
+/// Name of what is broken for people: `filesystem:/srv` becomes `Sistem berkas /srv`. Rule files may name components of
+/// their own; those are shown as they are.
+fn component_name(page: &Page, component: &str) -> String {
+    let (kind, item) = component.split_once(':').unwrap_or((component, ""));
+    let name = page.t_or(&format!("incidents.component_{}", kind.replace('-', "_")), kind);
+    if item.is_empty() { name } else { format!("{name} {item}") }
+}
+
 /// Class of the badge of a state.
 fn state_class(state: State) -> &'static str {
     match state {
@@ -94,7 +102,7 @@ impl RowView {
             handler: incident.handler.unwrap_or_default(),
             number: incident.number,
             instance: incident.cause.instance,
-            component: incident.cause.component,
+            component: component_name(page, &incident.cause.component),
         }
     }
 }
@@ -292,7 +300,7 @@ fn show_page(page: &Page, whole: Whole) -> ShowPage<'_> {
             };
             EventView {
                 at: page.datetime_seconds(event.at_ms),
-                actor: event.actor.strip_prefix("user:").unwrap_or("Siaga").to_owned(),
+                actor: page.actor(&event.actor),
                 text: page.t(&format!("incidents.event_{}", event.kind.code())),
                 detail,
             }
@@ -410,4 +418,31 @@ async fn prioritise(
         None => Err(ApiError::bad_request("not a priority").at("priority")),
     };
     back(view, &number, result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::TimeZoneName;
+
+    #[test]
+    fn every_component_of_the_shipped_rules_and_of_siaga_itself_has_its_words() {
+        let rules = include_str!("../../../deploy/rules/linux.yml");
+        let shipped = rules.lines().filter_map(|line| line.trim().strip_prefix("component: "));
+        let shipped: Vec<&str> = shipped.map(|component| component.trim_matches('\'')).collect();
+        assert!(shipped.len() > 10);
+        for language in [Language::Indonesian, Language::English] {
+            let page = Page::detached(language, "LPSE", TimeZoneName::default(), false);
+            let own =
+                ["agent", "drill:lab", "rule:Disk", "rule-evaluation:Disk", "memory", "cpu", "filesystem:/"];
+            for component in shipped.iter().chain(&own) {
+                let kind = component.split(':').next().unwrap_or("");
+                let name = component_name(&page, component);
+                assert!(!name.starts_with(kind) || name.starts_with("disk "), "{component}: {name}");
+            }
+        }
+        let page = Page::detached(Language::Indonesian, "LPSE", TimeZoneName::default(), false);
+        assert_eq!(component_name(&page, "filesystem:/srv"), "Sistem berkas /srv");
+        assert_eq!(component_name(&page, "own:x"), "own x");
+    }
 }

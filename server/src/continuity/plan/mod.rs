@@ -9,6 +9,7 @@ mod place;
 mod shape;
 mod text;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -57,6 +58,8 @@ pub struct Plan {
     pub probes: Vec<Probe>,
     /// Steps in order; at least one.
     pub steps: Vec<Step>,
+    /// What pages in English show instead of a text of the plan.
+    pub english: BTreeMap<String, String>,
 }
 
 /// Kinds of exercise.
@@ -218,6 +221,31 @@ impl std::fmt::Display for Comparison {
 }
 
 impl Plan {
+    /// A text of the plan in a language, by its code; the text itself where the plan has no other.
+    #[must_use]
+    pub fn say<'a>(&'a self, language: &str, text: &'a str) -> &'a str {
+        let english = (language == "en").then(|| self.english.get(text)).flatten();
+        english.map_or(text, String::as_str)
+    }
+
+    /// Every text of the plan that people read.
+    fn texts(&self) -> impl Iterator<Item = &String> {
+        let own = [&self.name, &self.service, &self.scenario, &self.coordinator];
+        let reasons = self.steps.iter().filter_map(|step| match &step.undo {
+            Undo::ByAgent => None,
+            Undo::Nothing(reason) => Some(reason),
+        });
+        let checks = self.steady_state.iter().chain(&self.after);
+        let checks = checks.chain(self.steps.iter().flat_map(|step| &step.checks)).map(|check| &check.name);
+        own.into_iter()
+            .chain(&self.participants)
+            .chain(self.blackouts.iter().map(|blackout| &blackout.name))
+            .chain(self.probes.iter().map(|probe| &probe.name))
+            .chain(self.steps.iter().map(|step| &step.name))
+            .chain(reasons)
+            .chain(checks)
+    }
+
     /// Reads and checks a plan; `file` is only used in problems.
     ///
     /// # Errors

@@ -56,6 +56,15 @@ impl<'a> Problems<'a> {
         self.note(at, field, reason);
     }
 
+    /// Notes that the entry `key` of the table `field` is wrong; the key may be any text.
+    pub(super) fn add_entry(&mut self, field: &str, key: &str, reason: String) {
+        let at = find(self.table, field)
+            .and_then(|value| value.get_ref().as_table())
+            .and_then(|table| table.keys().find(|found| found.get_ref() == key))
+            .map_or_else(|| span(self.table, field).start, |found| found.span().start);
+        self.note(at, field.to_owned(), reason);
+    }
+
     fn note(&mut self, at: usize, field: String, reason: String) {
         let (line, column) = line_and_column(self.text, at);
         self.found.push(PlanProblem { file: self.file.to_owned(), line, column, field, reason });

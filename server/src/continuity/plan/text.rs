@@ -4,7 +4,7 @@
 //! Invariant: what is wrong is listed as a whole, not only the first: shape as far as it can be mended (`shape`), then
 //! content.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -32,6 +32,8 @@ const MAX_PROBES: usize = 8;
 const MAX_CHECKS: usize = 50;
 /// Blackouts of one plan.
 const MAX_BLACKOUTS: usize = 200;
+/// Texts of one plan that are given in English.
+const MAX_ENGLISH: usize = 500;
 /// Participants of one plan.
 const MAX_PARTICIPANTS: usize = 100;
 /// Bounds of a probe's interval.
@@ -71,6 +73,8 @@ pub(super) struct PlanText {
     probe: Vec<ProbeText>,
     #[serde(default)]
     step: Vec<StepText>,
+    #[serde(default)]
+    english: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -240,7 +244,7 @@ fn check(raw: PlanText, problems: &mut Problems<'_>) -> Option<Plan> {
     let after = checks("after", raw.after, problems);
     let probes = probes(raw.probe, problems);
     let steps = steps(raw.step, problems);
-    Some(Plan {
+    let plan = Plan {
         id: raw.id,
         name: raw.name,
         service: raw.service,
@@ -258,7 +262,29 @@ fn check(raw: PlanText, problems: &mut Problems<'_>) -> Option<Plan> {
         after,
         probes,
         steps,
-    })
+        english: raw.english,
+    };
+    english(&plan, problems);
+    Some(plan)
+}
+
+/// Each text has another text of the plan in English.
+fn english(plan: &Plan, problems: &mut Problems<'_>) {
+    if plan.english.len() > MAX_ENGLISH {
+        problems.add("english", format!("more than {MAX_ENGLISH} texts"));
+    }
+    let known: BTreeSet<&str> = plan.texts().map(String::as_str).collect();
+    for (text, english) in &plan.english {
+        if !known.contains(text.as_str()) {
+            problems.add_entry("english", text, format!("{text:?} is no text of this plan"));
+        } else if english.trim().is_empty() || english.chars().count() > MAX_TEXT {
+            problems.add_entry(
+                "english",
+                text,
+                format!("the English of {text:?} is empty or longer than {MAX_TEXT} characters"),
+            );
+        }
+    }
 }
 
 fn schedule(

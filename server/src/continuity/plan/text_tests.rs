@@ -165,3 +165,32 @@ fn what_is_no_toml_is_refused_with_its_line() {
     assert_eq!(problems("").len(), 10, "every field that is needed");
     assert_eq!(problems("a = \nb = \n").len(), 2);
 }
+
+#[test]
+fn a_plan_speaks_english_where_it_says_how() {
+    let text = format!("{GOOD}\n[english]\n\"Matikan\" = \"Stop it\"\n\"hidup\" = \"alive\"\n");
+    let plan = Plan::read("p.toml", &text).unwrap();
+    assert_eq!((plan.say("en", "Matikan"), plan.say("id", "Matikan")), ("Stop it", "Matikan"));
+    assert_eq!(plan.say("en", "SPSE"), "SPSE");
+    let wrong = format!("{GOOD}\n[english]\n\"Hidup.\" = \"x\"\n\"hidup\" = \" \"\n");
+    let first = GOOD.lines().count() + 3;
+    assert_eq!(
+        problems(&wrong),
+        [
+            format!("p.toml:{first}:1: english: \"Hidup.\" is no text of this plan"),
+            format!(
+                "p.toml:{}:1: english: the English of \"hidup\" is empty or longer than 500 characters",
+                first + 1
+            ),
+        ]
+    );
+}
+
+#[test]
+fn every_text_of_the_shipped_plan_has_its_english() {
+    let plan = Plan::read("lab.toml", include_str!("../../../../deploy/plans/lab.toml")).unwrap();
+    // What is the same in both languages needs none.
+    let without: Vec<_> =
+        plan.texts().filter(|text| *text != "Helpdesk" && !plan.english.contains_key(*text)).collect();
+    assert!(without.is_empty(), "{without:?}");
+}

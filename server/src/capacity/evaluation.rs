@@ -8,7 +8,7 @@ use siaga_forecast::{
     Until, forecast,
 };
 
-use super::resource::{ResourceKey, ResourceKind};
+use super::resource::ResourceKey;
 use super::state::{State, state};
 use crate::time::{DAY_MS, Millis};
 
@@ -28,13 +28,6 @@ pub struct Subject {
     pub current_percent: Option<f64>,
     /// Use hour by hour, up to the last whole hour.
     pub history: HourlySeries,
-}
-
-impl Subject {
-    /// Use now where one moment says something: processors are busy at times, which is no lack of capacity.
-    fn standing_percent(&self) -> Option<f64> {
-        self.current_percent.filter(|_| self.key.kind != ResourceKind::Cpu)
-    }
 }
 
 /// When the threshold is passed.
@@ -194,7 +187,7 @@ pub fn evaluate(subject: &Subject, made_at_ms: Millis, lead_ms: Millis) -> (Eval
         threshold_percent: subject.threshold_percent,
         current_percent: subject.current_percent,
         state: state(
-            subject.standing_percent(),
+            subject.current_percent,
             subject.threshold_percent,
             outcome.as_ref().ok().map(|made| made.crossing),
             made_at_ms,
@@ -287,6 +280,7 @@ fn reason(refusal: &Refusal) -> Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capacity::ResourceKind;
     use crate::time::HOUR_MS;
 
     const LEAD: Millis = 14 * DAY_MS;
@@ -342,12 +336,12 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_of_busy_processors_is_not_critical() {
+    fn what_is_past_its_threshold_now_is_critical_for_every_kind() {
         let mut busy = disk(Vec::new(), 100.0);
-        busy.key.kind = ResourceKind::Cpu;
-        assert_eq!(evaluate(&busy, 0, LEAD).0.state, State::Unknown);
-        busy.key.kind = ResourceKind::Memory;
-        assert_eq!(evaluate(&busy, 0, LEAD).0.state, State::Critical);
+        for kind in ResourceKind::ALL {
+            busy.key.kind = kind;
+            assert_eq!(evaluate(&busy, 0, LEAD).0.state, State::Critical);
+        }
     }
 
     #[test]

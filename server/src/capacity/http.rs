@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::evaluation::{Crossing, Evaluation, HorizonPoint, Reason, Remark};
+use super::live;
 use super::measure::measure_history;
 use super::pass::{self, Progress, Scope};
 use super::resource::{ResourceKey, ResourceKind};
@@ -170,6 +171,7 @@ pub(crate) async fn newest(app: &App) -> Result<(Vec<Latest>, Option<Run>), ApiE
         Ok::<_, crate::records::RecordsError>((forecasts::latest(db)?, forecasts::last_run(db)?))
     };
     let (mut latest, run) = app.records.run(read).await?;
+    live::judge(app, &mut latest).await;
     latest.sort_by_cached_key(|latest| (views::urgency(&latest.evaluation), latest.evaluation.key.clone()));
     Ok((latest, run))
 }
@@ -236,9 +238,10 @@ async fn show(
     let key = key(instance, &resource, params.item)?;
     let wanted = key.clone();
     let found = app.records.run(move |db| forecasts::one(db, &wanted)).await?;
-    let Some((latest, paths)) = found else {
+    let Some((mut latest, paths)) = found else {
         return Err(ApiError::not_found(format!("a forecast of {} on {}", key.component(), key.instance)));
     };
+    live::judge(&app, std::slice::from_mut(&mut latest)).await;
     let config = app.config.current().capacity.clone();
     let history = measure_history(&app.metrics, &key, &config, now_ms())
         .await

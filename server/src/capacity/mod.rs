@@ -3,7 +3,7 @@
 //! - Rules: `resource` (what is forecast), `evaluation` (one forecast in percent and dates), `state` (words),
 //!   `signal_rule` (when it becomes an incident).
 //! - Around them: `measure` reads series (`history_cache`: only what is new), `pass` evaluates the fleet and stores, `publish` writes PromQL series,
-//!   `notice` words incidents, `http` and `pages` show.
+//!   `notice` words incidents, `live` sets forecasts against the use of now, `http` and `pages` show.
 //!
 //! Invariants: every resource is listed, with a forecast or with the reason why there is none; forecasts are made off
 //! the async threads, one pass at a time; every evaluation is kept for as long as configured.
@@ -11,6 +11,7 @@
 mod evaluation;
 mod history_cache;
 pub mod http;
+mod live;
 mod measure;
 mod notice;
 pub mod pages;

@@ -8,6 +8,7 @@ use axum::response::{Html, Redirect};
 
 use super::evaluation::{Evaluation, Paths};
 use super::http::{ItemParams, key, newest, start_refresh};
+use super::live;
 use super::measure::measure_history;
 use super::views;
 use crate::access::Right;
@@ -19,7 +20,9 @@ use crate::records::forecasts::{self, Latest, Run};
 use crate::time::{HOUR_MS, Millis, now_ms};
 
 /// Past forecasts shown below a chart.
-const PAST_SHOWN: u32 = 30;
+const PAST_SHOWN: usize = 30;
+/// Past forecasts read for it: several may stand on the same hours.
+const PAST_READ: u32 = 120;
 /// Most points of a line for short stretches; more would not be seen.
 const CHART_POINTS: usize = 480;
 /// Stretches longer than this are shown by the day: the hours of many days would only fill the picture.
@@ -177,6 +180,14 @@ impl PastRow {
     }
 }
 
+/// The newest forecast of each hour of data. A start of the server, a new host and a person's wish make further ones,
+/// which stand on the same hours and say the same. `past` is in order, the newest first.
+fn one_an_hour(mut past: Vec<Evaluation>) -> Vec<Evaluation> {
+    past.dedup_by_key(|evaluation| evaluation.data_end_ms);
+    past.truncate(PAST_SHOWN);
+    past
+}
+
 fn facts(page: &Page, latest: &Latest, now_ms: Millis) -> Vec<(String, String)> {
     let evaluation = &latest.evaluation;
     let mut facts = vec![("capacity.use", now_text(page, evaluation))];
@@ -221,9 +232,11 @@ async fn show(
         let found = forecasts::one(db, &wanted)?;
         let found = found
             .ok_or_else(|| ApiError::not_found(format!("{} on {}", wanted.component(), wanted.instance)))?;
-        Ok::<_, ApiError>((found, forecasts::past(db, &wanted, PAST_SHOWN)?))
+        Ok::<_, ApiError>((found, forecasts::past(db, &wanted, PAST_READ)?))
     });
-    let ((latest, paths), past) = found.await.map_err(failed)?;
+    let ((mut latest, paths), past) = found.await.map_err(failed)?;
+    let past = one_an_hour(past);
+    live::judge(&app, std::slice::from_mut(&mut latest)).await;
     let config = app.config.current().capacity.clone();
     let history = measure_history(&app.metrics, &key, &config, now_ms())
         .await

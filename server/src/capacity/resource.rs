@@ -96,7 +96,16 @@ pub(super) struct Queries {
 /// The queries of a kind of resource.
 #[must_use]
 pub(super) fn queries(kind: ResourceKind, instance: &str) -> Queries {
-    let host = format!("instance=\"{}\"", escape(instance));
+    queries_of(kind, &format!("instance=\"{}\"", escape(instance)))
+}
+
+/// Use now of every host's resources of a kind.
+#[must_use]
+pub(super) fn fleet_now(kind: ResourceKind) -> String {
+    queries_of(kind, "instance!=\"\"").now
+}
+
+fn queries_of(kind: ResourceKind, host: &str) -> Queries {
     match kind {
         ResourceKind::Filesystem => {
             let size = format!("node_filesystem_size_bytes{{{host}}}");
@@ -130,7 +139,8 @@ pub(super) fn queries(kind: ResourceKind, instance: &str) -> Queries {
             };
             Queries {
                 listing: format!("count by (instance) (last_over_time({idle}[{LISTED_FOR}]))"),
-                now: busy("5m"),
+                // As the page of servers asks: the long window is for agents that the short one does not see.
+                now: format!("{} or {}", busy("2m"), busy("11m")),
                 history: busy("1h"),
             }
         }

@@ -52,8 +52,14 @@ impl State {
     }
 }
 
-/// The state that follows from the use now and the forecast, if there is one. A forecast looks at whole hours, so with
-/// one a single moment's use does not count.
+/// Whether a use has reached its threshold: the one rule of what is exceeded now.
+#[must_use]
+pub(super) fn is_exceeded(current_percent: Option<f64>, threshold_percent: f64) -> bool {
+    current_percent.is_some_and(|now| now >= threshold_percent)
+}
+
+/// The state that follows from the use now and the forecast, if there is one. What is exceeded now is critical with or
+/// without a forecast.
 #[must_use]
 pub(super) fn state(
     current_percent: Option<f64>,
@@ -63,6 +69,7 @@ pub(super) fn state(
     lead_ms: Millis,
 ) -> State {
     match crossing {
+        _ if is_exceeded(current_percent, threshold_percent) => State::Critical,
         Some(Crossing::Past) => State::Critical,
         Some(Crossing::Within { likely_ms: Some(likely), .. }) if likely - now_ms <= CRITICAL_WITHIN_MS => {
             State::Critical
@@ -71,7 +78,6 @@ pub(super) fn state(
             State::Warning
         }
         Some(_) => State::Normal,
-        None if current_percent.is_some_and(|now| now >= threshold_percent) => State::Critical,
         None => State::Unknown,
     }
 }
@@ -94,7 +100,8 @@ mod tests {
             (Some(50.0), within(3), State::Critical),
             (Some(50.0), only_early, State::Normal),
             (Some(95.0), Some(Crossing::Past), State::Critical),
-            (Some(95.0), Some(Crossing::Never), State::Normal),
+            (Some(95.0), Some(Crossing::Never), State::Critical),
+            (Some(90.0), within(30), State::Critical),
             (Some(95.0), None, State::Critical),
             (Some(50.0), None, State::Unknown),
             (None, None, State::Unknown),

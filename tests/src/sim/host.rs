@@ -247,7 +247,9 @@ impl Host {
             write,
             receive: profile.receive.at(activity) * wobble(4, 0.4),
             transmit: profile.transmit.at(activity) * wobble(5, 0.4),
-            memory: profile.memory.at(activity) + 0.015 * noise::smooth(self.seed ^ 6, minute, 90),
+            memory: profile.memory.at(activity)
+                + 0.015 * noise::smooth(self.seed ^ 6, minute, 90)
+                + 0.03 * noise::smooth(self.seed ^ 7, minute, 4 * 24 * 60),
         }
     }
 

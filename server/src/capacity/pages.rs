@@ -250,9 +250,7 @@ async fn show(
     let evaluation = &latest.evaluation;
     let chart = chart(&page, &title, evaluation, &measured, paths.as_ref());
     let remarks = evaluation.outcome.iter().flat_map(|made| &made.remarks);
-    let mut past: Vec<PastRow> = past.iter().map(|evaluation| PastRow::new(&page, evaluation)).collect();
-    // Of several within a minute the newest counts.
-    past.dedup_by(|later, kept| later.made == kept.made);
+    let past = past.iter().map(|evaluation| PastRow::new(&page, evaluation)).collect();
     let template = ShowTemplate {
         page: &page,
         instance: &key.instance,

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need from Debian's packages: a real browser, the exporter that the agent is compared with,
-# and the Prometheus that queries are compared with. Does nothing where they are there already.
+# the Prometheus that queries are compared with, a database server. Does nothing where they are there already.
 set -euo pipefail
 
 missing=()
@@ -8,6 +8,7 @@ command -v chromium >/dev/null || missing+=(chromium)
 command -v chromedriver >/dev/null || missing+=(chromium-driver)
 command -v prometheus-node-exporter >/dev/null || missing+=(prometheus-node-exporter)
 command -v prometheus >/dev/null || missing+=(prometheus)
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 as_root=()

@@ -14,7 +14,10 @@ pub fn of(name: &str) -> Cow<'static, str> {
     found.map_or(Cow::Borrowed(""), |(text, rest)| Cow::Owned(format!("{text}{rest}")))
 }
 
-const BEGINNINGS: [(&str, &str); 9] = [
+const BEGINNINGS: [(&str, &str); 12] = [
+    ("pg_stat_database_", "Figure of the database: "),
+    ("pg_stat_bgwriter_", "Figure of the background writer: "),
+    ("pg_stat_checkpointer_", "Figure of the checkpointer: "),
     ("node_memory_", "Field of /proc/meminfo: "),
     ("node_netstat_", "Counter of the network protocols: "),
     ("node_network_", "Property of the network interface: "),
@@ -27,7 +30,7 @@ const BEGINNINGS: [(&str, &str); 9] = [
 ];
 
 /// Sorted by name.
-const FAMILIES: [(&str, &str); 142] = [
+const FAMILIES: [(&str, &str); 159] = [
     (
         "namedprocess_namegroup_cpu_seconds_total",
         "Processor time of the group's processes, those that have ended included.",
@@ -138,6 +141,26 @@ const FAMILIES: [(&str, &str); 142] = [
     ("node_timex_sync_status", "1 if a time service keeps the clock."),
     ("node_udp_queues", "Bytes that wait in UDP sockets."),
     ("node_uname_info", "Kernel and host name; always 1."),
+    ("pg_database_size_bytes", "Size of the database."),
+    ("pg_exporter_last_scrape_duration_seconds", "Time that all questions took."),
+    ("pg_exporter_last_scrape_error", "1 if a question was refused or not answered."),
+    ("pg_locks_count", "Locks held or awaited, by mode."),
+    ("pg_postmaster_start_time_seconds", "Start of the database server, Unix time."),
+    ("pg_replication_is_replica", "1 if the server is a standby."),
+    ("pg_replication_lag_seconds", "Time by which the standby is behind; 0 on a primary."),
+    ("pg_settings_max_connections", "Most connections."),
+    ("pg_settings_superuser_reserved_connections", "Connections kept for superusers."),
+    ("pg_stat_activity_count", "Connections by state."),
+    ("pg_stat_activity_max_tx_duration", "Age of the oldest transaction, seconds."),
+    ("pg_stat_archiver_archived_count", "Segments of the write-ahead log that were archived."),
+    ("pg_stat_archiver_failed_count", "Attempts to archive a segment that failed."),
+    ("pg_stat_archiver_last_archive_age", "Time since the last segment was archived, seconds."),
+    (
+        "pg_stat_replication_pg_wal_lsn_diff",
+        "Bytes of the write-ahead log that the standby has not replayed.",
+    ),
+    ("pg_static", "Version of the database server; always 1."),
+    ("pg_up", "1 if the database server answers."),
     ("probe_dns_lookup_time_seconds", "Time to find the address."),
     ("probe_duration_seconds", "Time that the probe took."),
     ("probe_failed_due_to_regex", "1 if the body was not as it should be."),

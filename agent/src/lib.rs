@@ -1,8 +1,8 @@
 //! The Siaga agent: collects what a server does, keeps it while the server cannot be reached, and takes orders.
 //!
 //! A sample's way: `collectors` -> `samples` -> `sampler` -> `spool` -> `sender`. Collectors know neither spool nor
-//! network; the spool knows neither collectors nor network; `services` ask over the network, each for itself. Everything runs on one thread, except the collectors,
-//! which may hang.
+//! network; the spool knows neither collectors nor network; `services` ask over the network, each for itself.
+//! Everything runs on one thread, except the collectors, which may hang.
 
 pub mod api;
 pub mod backoff;

@@ -614,11 +614,12 @@ mod tests {
         assert!(target.token_file.is_some() && target.ca_file.is_some());
         let services = &full.services;
         assert!(!services.scrapes.is_empty() && !services.scrapes[0].relabel.is_empty());
+        assert!(services.postgres.first().is_some_and(|server| server.password_file.is_some()));
         assert!(!services.probes.is_empty() && !services.time_servers.is_empty());
         let action = full.actions.get("restart-web").unwrap();
         assert!(action.undo.is_some() && action.user.is_some() && !action.description.is_empty());
         let mut stated = Vec::new();
         keys(&toml::from_str(&active).unwrap(), "", &mut stated);
-        assert_eq!(stated.len(), 32, "a key was added or removed: {stated:#?}");
+        assert_eq!(stated.len(), 33, "a key was added or removed: {stated:#?}");
     }
 }

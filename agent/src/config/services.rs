@@ -124,6 +124,8 @@ pub struct Services {
     pub probes: Watched<Probe>,
     /// Time servers that this host's clock is compared with.
     pub time_servers: Watched<TimeServer>,
+    /// PostgreSQL servers of this host.
+    pub postgres: Watched<Postgres>,
 }
 
 /// How often something is asked, and how long it may take.
@@ -357,5 +359,59 @@ impl TimeServer {
 impl Named for TimeServer {
     fn name(&self) -> &str {
         &self.address
+    }
+}
+
+/// A PostgreSQL server, asked without TLS: through its socket or the loopback.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Postgres {
+    /// Label `server`.
+    pub name: String,
+    /// Folder of its socket, or its address.
+    #[serde(default = "socket_folder")]
+    pub host: String,
+    /// Port, which also names the socket.
+    #[serde(default = "postgres_port")]
+    pub port: u16,
+    /// Role; it needs no more than `pg_monitor`.
+    pub user: String,
+    /// File with its password, where it needs one.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// Database that it connects to; all are reported.
+    #[serde(default = "postgres_database")]
+    pub database: String,
+    /// Time between two questions.
+    #[serde(default)]
+    pub interval_seconds: Seconds<1, 3_600, 30>,
+    /// Longest time for all answers; at most the interval.
+    #[serde(default)]
+    pub timeout_seconds: Seconds<1, 60, 5>,
+}
+
+fn socket_folder() -> String {
+    "/run/postgresql".into()
+}
+
+fn postgres_port() -> u16 {
+    5432
+}
+
+fn postgres_database() -> String {
+    "postgres".into()
+}
+
+impl Postgres {
+    /// How often, and how long.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        Asked::new(self.interval_seconds.get(), self.timeout_seconds.get())
+    }
+}
+
+impl Named for Postgres {
+    fn name(&self) -> &str {
+        &self.name
     }
 }

@@ -8,6 +8,7 @@
 mod clock_offset;
 mod der;
 mod http;
+mod postgres;
 mod probe;
 mod relabel;
 mod scrape;
@@ -81,13 +82,15 @@ enum Service {
     Scrape(crate::config::services::Scrape),
     Probe(crate::config::services::Probe),
     Time(crate::config::services::TimeServer),
+    Postgres(crate::config::services::Postgres),
 }
 
 fn list(services: &Services) -> Vec<Service> {
     let scrapes = services.scrapes.iter().cloned().map(Service::Scrape);
     let probes = services.probes.iter().cloned().map(Service::Probe);
     let times = services.time_servers.iter().cloned().map(Service::Time);
-    scrapes.chain(probes).chain(times).collect()
+    let databases = services.postgres.iter().cloned().map(Service::Postgres);
+    scrapes.chain(probes).chain(times).chain(databases).collect()
 }
 
 impl Service {
@@ -96,6 +99,7 @@ impl Service {
             Self::Scrape(scrape) => scrape.asked(),
             Self::Probe(probe) => probe.asked(),
             Self::Time(server) => server.asked(),
+            Self::Postgres(server) => server.asked(),
         }
     }
 }
@@ -125,6 +129,7 @@ async fn ask(service: &Service, board: &Board) {
         Service::Scrape(scrape) => scrape::ask(scrape, &mut out).await,
         Service::Probe(probe) => probe::ask(probe, &mut out).await,
         Service::Time(server) => clock_offset::ask(server, &mut out).await,
+        Service::Postgres(server) => postgres::ask(server, &mut out).await,
     }
     *board.lock().unwrap_or_else(PoisonError::into_inner) = out;
 }

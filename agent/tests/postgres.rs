@@ -1,0 +1,137 @@
+//! The figures of a real PostgreSQL, which the test starts on a socket of its own.
+//!
+//! Needs Debian's `postgresql`, which `tests/install-tools.sh` installs; without it the test fails.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a test program")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use siaga_agent::config::Config;
+use siaga_agent::samples::{Output, Recorder};
+use siaga_agent::services::{self, Boards};
+
+/// The newest version's folder of programs.
+fn programs() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let newest =
+        versions.map(|entry| entry.path().join("bin")).filter(|bin| bin.join("initdb").exists()).max();
+    newest.expect("PostgreSQL is not installed: run tests/install-tools.sh")
+}
+
+/// A program of PostgreSQL; as the user postgres where the test runs as root, which PostgreSQL refuses.
+fn program(name: &str) -> Command {
+    let path = programs().join(name);
+    let mut command = if rustix::process::getuid().is_root() {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]).arg(path);
+        command
+    } else {
+        Command::new(path)
+    };
+    command.current_dir("/").stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+struct Database {
+    folder: tempfile::TempDir,
+}
+
+impl Database {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        if rustix::process::getuid().is_root() {
+            let owned = Command::new("chown").arg("postgres").arg(folder.path()).status().unwrap();
+            assert!(owned.success());
+        }
+        let data = folder.path().join("data");
+        let made = program("initdb")
+            .args(["--auth=trust", "--username=admin", "--no-sync", "--encoding=UTF8", "--locale=C", "-D"])
+            .arg(&data)
+            .status()
+            .unwrap();
+        assert!(made.success(), "initdb");
+        let socket = folder.path().display();
+        let options = format!(
+            "-k {socket} -c listen_addresses= -c fsync=off -c shared_buffers=2MB -c max_connections=20"
+        );
+        let started = program("pg_ctl")
+            .args(["start", "-w", "-t", "60", "-o", &options, "-l"])
+            .arg(folder.path().join("log"))
+            .arg("-D")
+            .arg(&data)
+            .status()
+            .unwrap();
+        assert!(started.success(), "pg_ctl start");
+        Self { folder }
+    }
+
+    fn socket(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let data = self.folder.path().join("data");
+        let _ = program("pg_ctl").args(["stop", "-m", "immediate", "-D"]).arg(data).status();
+    }
+}
+
+async fn ask(socket: &Path, user: &str) -> String {
+    let config = format!(
+        "[[services.postgres]]\nname = \"spse\"\nhost = \"{}\"\nuser = \"{user}\"\ntimeout_seconds = 10\n",
+        socket.display()
+    );
+    let config = Config::parse(&config, Path::new("test.toml")).unwrap();
+    let boards = Arc::new(Boards::default());
+    services::ask_once(&config.services, &boards).await;
+    let (mut output, mut recorder) = (Output::default(), Recorder::default());
+    boards.read(&mut output);
+    recorder.begin();
+    recorder.take_up(&output);
+    recorder.end();
+    recorder.to_text()
+}
+
+#[tokio::test]
+async fn a_database_server_tells_its_figures_to_a_role_that_may_only_monitor() {
+    let database = Database::start();
+    let sql = "CREATE ROLE siaga LOGIN; GRANT pg_monitor TO siaga; CREATE TABLE rahasia (isi text)";
+    let (admin, connection) = tokio_postgres::Config::new()
+        .host_path(database.socket())
+        .user("admin")
+        .dbname("postgres")
+        .connect(tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    admin.batch_execute(sql).await.unwrap();
+    admin.batch_execute("BEGIN; LOCK TABLE rahasia IN ACCESS EXCLUSIVE MODE").await.unwrap();
+
+    let text = ask(database.socket(), "siaga").await;
+    let value = |series: &str| -> f64 {
+        let line = text.lines().find(|line| line.starts_with(series));
+        let line = line.unwrap_or_else(|| panic!("no {series} in\n{text}"));
+        line.rsplit_once(' ').unwrap().1.parse().unwrap()
+    };
+    assert_eq!(value("pg_up{server=\"spse\"}"), 1.0);
+    assert_eq!(value("pg_exporter_last_scrape_error{server=\"spse\"}"), 0.0, "{text}");
+    assert_eq!(value("pg_settings_max_connections"), 20.0);
+    assert_eq!(value("pg_replication_is_replica"), 0.0);
+    assert_eq!(value("pg_replication_lag_seconds"), 0.0);
+    assert_eq!(value("pg_locks_count{datname=\"postgres\",mode=\"accessexclusivelock\""), 1.0);
+    let idle = "{datname=\"postgres\",server=\"spse\",state=\"idle in transaction\"}";
+    assert_eq!(value(&format!("pg_stat_activity_count{idle}")), 1.0);
+    assert!(value(&format!("pg_stat_activity_max_tx_duration{idle}")) > 0.0);
+    assert!(value("pg_database_size_bytes{datname=\"postgres\"") > 1e6);
+    assert!(value("pg_stat_database_blks_hit{datid=") >= 0.0);
+    assert!(value("pg_stat_archiver_failed_count") >= 0.0 && value("pg_static{") == 1.0);
+    assert!(
+        text.contains("pg_stat_bgwriter_checkpoints_timed_total") || text.contains("pg_stat_checkpointer_")
+    );
+    assert!(!text.contains("LOCK TABLE") && !text.contains("rahasia"), "a query's text has left: {text}");
+
+    let text = ask(database.socket(), "nobody").await;
+    assert!(text.contains("pg_up{server=\"spse\"} 0\n") && !text.contains("pg_static"), "{text}");
+}

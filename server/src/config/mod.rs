@@ -107,7 +107,7 @@ pub struct Metrics {
     pub max_series: usize,
     /// Series of one agent.
     pub max_series_per_agent: usize,
-    /// How far in the past a sample may lie.
+    /// How far in the past a sample may lie; longer than agents keep what they could not send.
     #[serde(with = "humantime_serde")]
     pub out_of_order_window: Duration,
     /// How far in the future a sample may lie.
@@ -124,7 +124,7 @@ impl Default for Metrics {
             max_bytes: 0,
             max_series: 2_000_000,
             max_series_per_agent: 20_000,
-            out_of_order_window: Duration::from_secs(26 * 3_600),
+            out_of_order_window: Duration::from_secs(15 * 86_400),
             max_future: Duration::from_secs(600),
             fsync: true,
         }

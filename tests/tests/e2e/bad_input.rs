@@ -54,7 +54,7 @@ async fn garbage_oversize_and_misdated_samples_are_refused_whole() {
         ),
         (
             "ancient",
-            vec![good("bad_a"), series(&[("__name__", "bad_b")], &[(now - 3 * DAY, 1.0)])],
+            vec![good("bad_a"), series(&[("__name__", "bad_b")], &[(now - 30 * DAY, 1.0)])],
             "is older than",
         ),
         ("no name", vec![good("bad_a"), series(&[("job", "x")], &[(now, 1.0)])], "no metric name"),

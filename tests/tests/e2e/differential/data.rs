@@ -40,7 +40,6 @@ fn finish(draft: Draft, base_ms: i64) -> TimeSeries {
     let host = labels.iter().find(|(name, _)| *name == "instance").map_or("", |(_, host)| host.as_str());
     let seed = hash(7, host);
     let jitter = |scrape: i64| {
-        #[expect(clippy::cast_possible_truncation, reason = "below a second")]
         let ms = 3.0 + unit(seed, scrape) * 900.0;
         ms as i64
     };

@@ -49,13 +49,13 @@ state_dir = "$data/agent"
 
 # What a drill may do on this machine: kill and start the two instances of the laboratory, and nothing else.
 [actions.lab-kill-a]
-description = "Kill instance a of the laboratory"
+description = "Mematikan instans a laboratorium (kills instance a)"
 command = ["$bin/siaga-lab", "kill", "a", "--dir", "$data/lab"]
 undo = ["$bin/siaga-lab", "start", "a", "--dir", "$data/lab"]
 timeout_seconds = 10
 
 [actions.lab-kill-b]
-description = "Kill instance b of the laboratory"
+description = "Mematikan instans b laboratorium (kills instance b)"
 command = ["$bin/siaga-lab", "kill", "b", "--dir", "$data/lab"]
 undo = ["$bin/siaga-lab", "start", "b", "--dir", "$data/lab"]
 timeout_seconds = 10

@@ -249,7 +249,7 @@ impl ShowTemplate<'_> {
     }
 
     fn when(&self, change: &AssetChange) -> String {
-        self.page.datetime(change.at_ms)
+        self.page.datetime_short(change.at_ms)
     }
 
     fn facts<'b>(&self, seen: &'b Inventory) -> Vec<(&'static str, &'b str)> {

@@ -48,9 +48,9 @@ struct ListRow {
     address: String,
     now: String,
     threshold: String,
-    /// Earliest, likely, latest, each with how far away it is; none without a forecast.
+    /// Earliest, likely, latest, each with how far away it is; none where there is no date.
     dates: Option<[(String, String); 3]>,
-    /// Why there is no forecast.
+    /// Why there is none.
     reason: String,
     badge: &'static str,
     state: String,
@@ -66,8 +66,8 @@ impl ListRow {
             address: views::address(&evaluation.key),
             now: now_text(page, evaluation),
             threshold: page.percent(evaluation.threshold_percent),
-            dates: made.map(|made| views::dates_and_distances(page, made, now_ms)),
-            reason: evaluation.outcome.as_ref().err().map(|r| views::reason(page, r)).unwrap_or_default(),
+            dates: made.and_then(|made| views::dates_and_distances(page, made, now_ms)),
+            reason: views::without_dates(page, evaluation),
             badge: evaluation.state.badge(),
             state: page.t(&format!("capacity.state.{}", evaluation.state.code())),
         }
@@ -86,8 +86,6 @@ struct ListTemplate<'a> {
     made: String,
     running: Option<String>,
     may_plan: bool,
-    /// Names of the columns of dates.
-    columns: [String; 3],
 }
 
 fn made_text(page: &Page, run: Option<&Run>, now_ms: Millis) -> String {
@@ -119,7 +117,6 @@ async fn list(Shared(app): Shared<App>, view: View) -> Result<Html<String>, Page
         made: made_text(&page, run.as_ref(), now),
         running,
         may_plan: page.may(Right::PlanCapacity),
-        columns: ["capacity.earliest", "capacity.likely", "capacity.latest"].map(|key| page.t(key)),
     };
     render(&template).map_err(|e| PageError::new(&page, e))
 }
@@ -290,6 +287,7 @@ fn chart(
         thresholds: vec![(page.t("capacity.threshold"), evaluation.threshold_percent)],
         marks: Vec::new(),
         window: None,
+        wide: true,
     };
     if let Some(paths) = paths {
         let path = |values: &[f64]| {

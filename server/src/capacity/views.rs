@@ -26,8 +26,8 @@ pub(crate) fn date(page: &Page, at_ms: Option<Millis>, now_ms: Millis) -> String
     page.tv("capacity.date", &[("date", &page.date(at_ms)), ("days", &days)])
 }
 
-/// The three dates of a forecast, each with its distance; where there is no date, the words for that and nothing.
-pub(super) fn dates_and_distances(page: &Page, made: &Made, now_ms: Millis) -> [(String, String); 3] {
+/// The three dates of a forecast, each with its distance; `None` if it has no date at all.
+pub(super) fn dates_and_distances(page: &Page, made: &Made, now_ms: Millis) -> Option<[(String, String); 3]> {
     let split = |at: Option<Millis>| match at {
         Some(at) => {
             (page.date_short(at), page.tv("capacity.distance", &[("days", &distance(page, at, now_ms))]))
@@ -35,11 +35,20 @@ pub(super) fn dates_and_distances(page: &Page, made: &Made, now_ms: Millis) -> [
         None => (page.t("capacity.not_within_a_year"), String::new()),
     };
     match made.crossing {
-        Crossing::Past => [0, 1, 2].map(|_| (page.t("capacity.past"), String::new())),
-        Crossing::Never => [None; 3].map(split),
+        Crossing::Past | Crossing::Never => None,
         Crossing::Within { earliest_ms, likely_ms, latest_ms } => {
-            [earliest_ms, likely_ms, latest_ms].map(split)
+            Some([earliest_ms, likely_ms, latest_ms].map(split))
         }
+    }
+}
+
+/// What stands where there is no date: that it is passed, that it is far off, or why there is no forecast.
+pub(super) fn without_dates(page: &Page, evaluation: &Evaluation) -> String {
+    match &evaluation.outcome {
+        Ok(Made { crossing: Crossing::Past, .. }) => page.t("capacity.past"),
+        Ok(_) => page.t("capacity.not_within_a_year"),
+        Err(_) if evaluation.state == super::State::Critical => page.t("capacity.past"),
+        Err(why) => reason(page, why),
     }
 }
 

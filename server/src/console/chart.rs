@@ -89,8 +89,10 @@ pub struct Chart {
     pub thresholds: Vec<(String, f64)>,
     /// Marked stretches.
     pub marks: Vec<Mark>,
-    /// The stretch of time that was asked for; without it, that of the points.
+    /// The stretch of time that is shown; without it, that of the data.
     pub window: Option<(Millis, Millis)>,
+    /// Whether it is the one chart of a page: drawn once more for wide screens, where it fills the page's width.
+    pub wide: bool,
 }
 
 impl Chart {
@@ -105,13 +107,15 @@ impl Chart {
             thresholds: Vec::new(),
             marks: Vec::new(),
             window: None,
+            wide: false,
         }
     }
 
-    /// The same over a stretch of time, also where it holds no points.
+    /// The same over a stretch of time, whether the data fill it or not.
     #[must_use]
-    pub fn over(self, from_ms: Millis, to_ms: Millis) -> Self {
-        Self { window: Some((from_ms, to_ms)), ..self }
+    pub fn over(mut self, from_ms: Millis, to_ms: Millis) -> Self {
+        self.window = Some((from_ms, to_ms));
+        self
     }
 
     /// The chart as markup (safe: everything in it went through the template engine).

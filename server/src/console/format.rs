@@ -83,6 +83,25 @@ impl Page {
         format!("{} {}", self.month_name_short(at.month()), at.year())
     }
 
+    /// Short month: `Nov`.
+    #[must_use]
+    pub fn month_alone(&self, at_ms: Millis) -> String {
+        let Ok(at) = Timestamp::from_millisecond(at_ms) else { return "–".to_owned() };
+        self.month_name_short(at.to_zoned(self.zone().clone()).month())
+    }
+
+    /// Year in the zone of the viewer; 0 for a time beyond all calendars.
+    #[must_use]
+    pub fn year(&self, at_ms: Millis) -> i16 {
+        Timestamp::from_millisecond(at_ms).map_or(0, |at| at.to_zoned(self.zone().clone()).year())
+    }
+
+    /// Date and time for lists: `24 Nov 2026 14.00`; the zone is said on the page of the thing itself.
+    #[must_use]
+    pub fn datetime_short(&self, at_ms: Millis) -> String {
+        format!("{} {}", self.date_short(at_ms), self.clock(at_ms))
+    }
+
     /// Months of both languages are told apart by three letters.
     fn month_name_short(&self, month: i8) -> String {
         self.t(&format!("month.{month}")).chars().take(3).collect()

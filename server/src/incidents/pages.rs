@@ -84,6 +84,7 @@ struct RowView {
     state: String,
     state_class: &'static str,
     started: String,
+    started_short: String,
     age: String,
     handler: String,
 }
@@ -98,6 +99,7 @@ impl RowView {
             state: page.t(&format!("incidents.state_{}", incident.state.code())),
             state_class: state_class(incident.state),
             started: page.datetime(incident.started_at_ms),
+            started_short: page.datetime_short(incident.started_at_ms),
             age: page.duration(until - incident.started_at_ms),
             handler: incident.handler.unwrap_or_default(),
             number: incident.number,

@@ -8,15 +8,54 @@ use super::{Band, Chart, Line, LineStyle, Mark, Unit};
 use crate::console::Page;
 use crate::time::Millis;
 
-/// The plot within the drawing of 480 by 190 units; the template has the same numbers.
-const LEFT: f64 = 58.0;
-const RIGHT: f64 = 464.0;
-const TOP: f64 = 12.0;
-const BOTTOM: f64 = 166.0;
-/// One stretch of time for each unit of the plot's width.
-const BUCKETS: usize = 280;
-/// Labels of the axes.
-const TIME_LABELS: i64 = 6;
+/// A drawing and the plot in it, in units of the drawing.
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    /// Class in the style sheet, which shows one of the drawings by the width that there is.
+    class: &'static str,
+    width: f64,
+    height: f64,
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+    /// Most labels of the time axis.
+    time_labels: i64,
+}
+
+impl Frame {
+    /// Half a page, or a phone.
+    const USUAL: Self = Self {
+        class: "usual",
+        width: 480.0,
+        height: 192.0,
+        left: 58.0,
+        right: 470.0,
+        top: 8.0,
+        bottom: 166.0,
+        time_labels: 6,
+    };
+    /// The whole width of a page.
+    const WIDE: Self = Self {
+        class: "wide",
+        width: 1_120.0,
+        height: 330.0,
+        left: 62.0,
+        right: 1_108.0,
+        top: 10.0,
+        bottom: 298.0,
+        time_labels: 13,
+    };
+
+    /// One stretch of time for about each unit and a half of the plot's width.
+    fn buckets(self) -> usize {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small constant")]
+        let buckets = ((self.right - self.left) / 1.5) as usize;
+        buckets
+    }
+}
+
+/// Labels of the value axis.
 const VALUE_STEPS: u32 = 4;
 /// Rows of the table of figures.
 const TABLE_ROWS: usize = 30;
@@ -27,6 +66,8 @@ const COLOURS: usize = 6;
 struct Tick {
     at: String,
     label: String,
+    /// `odd` for every other one, which narrow screens leave out; `end` where it would leave the drawing.
+    class: String,
 }
 
 struct LegendEntry {
@@ -41,12 +82,6 @@ struct Path {
     d: String,
 }
 
-struct Threshold {
-    y: String,
-    label_y: String,
-    label: String,
-}
-
 struct Stretch {
     x: String,
     width: Option<String>,
@@ -58,18 +93,25 @@ struct Row {
     cells: Vec<String>,
 }
 
+/// One drawing of a chart.
+struct Picture {
+    frame: Frame,
+    x_ticks: Vec<Tick>,
+    y_ticks: Vec<Tick>,
+    bands: Vec<Path>,
+    lines: Vec<Path>,
+    /// Heights of the thresholds; the legend names them, so that no label covers a line.
+    thresholds: Vec<String>,
+    marks: Vec<Stretch>,
+}
+
 #[derive(Template)]
 #[template(path = "components/chart.html")]
 struct ChartTemplate<'a> {
     page: &'a Page,
     title: &'a str,
     description: String,
-    x_ticks: Vec<Tick>,
-    y_ticks: Vec<Tick>,
-    bands: Vec<Path>,
-    lines: Vec<Path>,
-    thresholds: Vec<Threshold>,
-    marks: Vec<Stretch>,
+    pictures: Vec<Picture>,
     legend: Vec<LegendEntry>,
     columns: Vec<&'a str>,
     rows: Vec<Row>,
@@ -90,7 +132,9 @@ struct SparklineTemplate<'a> {
 }
 
 /// Plot area in data units.
+#[derive(Debug, Clone)]
 struct Plot {
+    frame: Frame,
     from_ms: Millis,
     to_ms: Millis,
     axis: ValueAxis,
@@ -100,12 +144,12 @@ impl Plot {
     #[expect(clippy::cast_precision_loss, reason = "a place on the drawing; milliseconds fit into 53 bits")]
     fn x(&self, at_ms: Millis) -> f64 {
         let share = (at_ms - self.from_ms) as f64 / (self.to_ms - self.from_ms).max(1) as f64;
-        LEFT + share.clamp(0.0, 1.0) * (RIGHT - LEFT)
+        self.frame.left + share.clamp(0.0, 1.0) * (self.frame.right - self.frame.left)
     }
 
     fn y(&self, value: f64) -> f64 {
         let share = (value - self.axis.low) / (self.axis.high - self.axis.low);
-        BOTTOM - share.clamp(0.0, 1.0) * (BOTTOM - TOP)
+        self.frame.bottom - share.clamp(0.0, 1.0) * (self.frame.bottom - self.frame.top)
     }
 }
 
@@ -119,44 +163,16 @@ pub(super) fn chart(chart: &Chart, page: &Page) -> String {
     let Some(plot) = plot(chart) else {
         return Empty { page, title: &chart.title }.render().unwrap_or_default();
     };
-    let step = plot.axis.ticks.windows(2).map(|pair| pair[1] - pair[0]).next().unwrap_or(1.0);
     let classes = line_classes(&chart.lines);
+    let frames: &[Frame] = if chart.wide { &[Frame::USUAL, Frame::WIDE] } else { &[Frame::USUAL] };
+    let pictures =
+        frames.iter().map(|frame| picture(chart, page, &Plot { frame: *frame, ..plot.clone() }, &classes));
     let template = ChartTemplate {
         page,
         title: &chart.title,
         description: description(chart, page),
-        x_ticks: time_ticks(page.zone(), plot.from_ms, plot.to_ms, TIME_LABELS)
-            .into_iter()
-            .map(|(at, kind)| Tick { at: place(plot.x(at)), label: time_label(page, at, kind) })
-            .collect(),
-        y_ticks: plot
-            .axis
-            .ticks
-            .iter()
-            .map(|value| Tick {
-                at: place(plot.y(*value)),
-                label: value_label(page, chart.unit, *value, decimals(step)),
-            })
-            .collect(),
-        bands: chart
-            .bands
-            .iter()
-            .map(|band| Path { class: "band".to_owned(), d: band_path(&plot, band) })
-            .collect(),
-        lines: chart
-            .lines
-            .iter()
-            .zip(&classes)
-            .map(|(line, class)| Path { class: class.clone(), d: line_path(&plot, &line.points) })
-            .collect(),
-        thresholds: chart
-            .thresholds
-            .iter()
-            .filter(|(_, value)| value.is_finite())
-            .map(|(label, value)| threshold(&plot, page, chart.unit, label, *value))
-            .collect(),
-        marks: chart.marks.iter().filter_map(|mark| stretch(&plot, mark)).collect(),
-        legend: legend(chart, &classes),
+        pictures: pictures.collect(),
+        legend: legend(chart, page, &classes),
         columns: chart
             .lines
             .iter()
@@ -166,6 +182,61 @@ pub(super) fn chart(chart: &Chart, page: &Page) -> String {
         rows: rows(chart, page),
     };
     template.render().unwrap_or_default()
+}
+
+fn picture(chart: &Chart, page: &Page, plot: &Plot, classes: &[String]) -> Picture {
+    let step = plot.axis.ticks.windows(2).map(|pair| pair[1] - pair[0]).next().unwrap_or(1.0);
+    let value_tick = |value: &f64| Tick {
+        at: place(plot.y(*value)),
+        label: value_label(page, chart.unit, *value, decimals(step)),
+        class: String::new(),
+    };
+    Picture {
+        frame: plot.frame,
+        x_ticks: x_ticks(page, plot),
+        y_ticks: plot.axis.ticks.iter().map(value_tick).collect(),
+        bands: chart
+            .bands
+            .iter()
+            .map(|band| Path { class: "band".to_owned(), d: band_path(plot, band) })
+            .collect(),
+        lines: chart
+            .lines
+            .iter()
+            .zip(classes)
+            .map(|(line, class)| Path { class: class.clone(), d: line_path(plot, &line.points) })
+            .collect(),
+        thresholds: thresholds(chart).map(|(_, value)| place(plot.y(*value))).collect(),
+        marks: chart.marks.iter().filter_map(|mark| stretch(plot, mark)).collect(),
+    }
+}
+
+/// Half the width of the longest label of the time axis.
+const HALF_LABEL: f64 = 24.0;
+
+fn x_ticks(page: &Page, plot: &Plot) -> Vec<Tick> {
+    let ticks = time_ticks(page.zone(), plot.from_ms, plot.to_ms, plot.frame.time_labels);
+    let mut year = None;
+    let ticks = ticks.into_iter().enumerate().map(|(index, (at, kind))| {
+        let x = plot.x(at);
+        let mut class = String::from(if index % 2 == 1 { "tick-x odd" } else { "tick-x" });
+        if x + HALF_LABEL > plot.frame.width {
+            class.push_str(" end");
+        }
+        // A year is said once, at its first label.
+        let label = match kind {
+            TimeLabel::Month if year == Some(page.year(at)) => page.month_alone(at),
+            _ => time_label(page, at, kind),
+        };
+        year = Some(page.year(at));
+        Tick { at: place(x), label, class }
+    });
+    ticks.collect()
+}
+
+/// Limits that can be drawn.
+fn thresholds(chart: &Chart) -> impl Iterator<Item = &(String, f64)> {
+    chart.thresholds.iter().filter(|(_, value)| value.is_finite())
 }
 
 /// The stretch of time and of values that holds everything; `None` without a single finite value.
@@ -188,7 +259,7 @@ fn plot(chart: &Chart) -> Option<Plot> {
     if chart.unit == Unit::Percent {
         (min, max) = (min.max(0.0), max.min(100.0));
     }
-    Some(Plot { from_ms, to_ms, axis: value_axis(chart.unit, min, max, VALUE_STEPS) })
+    Some(Plot { frame: Frame::USUAL, from_ms, to_ms, axis: value_axis(chart.unit, min, max, VALUE_STEPS) })
 }
 
 /// Classes of each line: solid lines take the colours in turn, a dashed one that of the line before it.
@@ -207,7 +278,7 @@ fn line_classes(lines: &[Line]) -> Vec<String> {
 }
 
 fn line_path(plot: &Plot, points: &[(Millis, f64)]) -> String {
-    let thinned = thin(points, BUCKETS);
+    let thinned = thin(points, plot.frame.buckets());
     let mut d = String::new();
     for piece in thinned.split(|(_, value)| !value.is_finite()).filter(|piece| !piece.is_empty()) {
         for (index, (at, value)) in piece.iter().enumerate() {
@@ -223,7 +294,7 @@ fn line_path(plot: &Plot, points: &[(Millis, f64)]) -> String {
 }
 
 fn band_path(plot: &Plot, band: &Band) -> String {
-    let thinned = thin_band(&band.points, BUCKETS);
+    let thinned = thin_band(&band.points, plot.frame.buckets());
     let mut d = String::new();
     for piece in
         thinned.split(|(_, low, high)| !(low.is_finite() && high.is_finite())).filter(|piece| piece.len() > 1)
@@ -239,13 +310,6 @@ fn band_path(plot: &Plot, band: &Band) -> String {
     d
 }
 
-fn threshold(plot: &Plot, page: &Page, unit: Unit, label: &str, value: f64) -> Threshold {
-    let y = plot.y(value);
-    // The label stands above its line, or below it at the top of the plot.
-    let label_y = if y < TOP + 12.0 { y + 12.0 } else { y - 4.0 };
-    Threshold { y: place(y), label_y: place(label_y), label: format!("{label} {}", exact(page, unit, value)) }
-}
-
 fn stretch(plot: &Plot, mark: &Mark) -> Option<Stretch> {
     if mark.to_ms < plot.from_ms || mark.from_ms > plot.to_ms {
         return None;
@@ -255,7 +319,7 @@ fn stretch(plot: &Plot, mark: &Mark) -> Option<Stretch> {
     Some(Stretch { x: place(x), width, label: mark.label.clone() })
 }
 
-fn legend(chart: &Chart, classes: &[String]) -> Vec<LegendEntry> {
+fn legend(chart: &Chart, page: &Page, classes: &[String]) -> Vec<LegendEntry> {
     let lines = chart.lines.iter().zip(classes).map(|(line, class)| LegendEntry {
         class: class.clone(),
         kind: "line",
@@ -272,6 +336,11 @@ fn legend(chart: &Chart, classes: &[String]) -> Vec<LegendEntry> {
             entries.push(LegendEntry { class: "mark".to_owned(), kind: "area", label: mark.label.clone() });
         }
     }
+    entries.extend(thresholds(chart).map(|(label, value)| LegendEntry {
+        class: "threshold".to_owned(),
+        kind: "line",
+        label: format!("{label} {}", exact(page, chart.unit, *value)),
+    }));
     // A single line is what the title says.
     if entries.len() == 1 && chart.lines.len() == 1 { Vec::new() } else { entries }
 }
@@ -379,7 +448,7 @@ pub fn sparkline(label: &str, points: &[(Millis, f64)]) -> String {
         return String::new();
     }
     let axis = ValueAxis { low, high: if high > low { high } else { low + 1.0 }, ticks: Vec::new() };
-    let plot = Plot { from_ms: first.0, to_ms: last.0, axis };
+    let plot = Plot { frame: Frame::USUAL, from_ms: first.0, to_ms: last.0, axis };
     SparklineTemplate { label, d: line_path(&plot, points) }.render().unwrap_or_default()
 }
 
@@ -419,16 +488,9 @@ mod tests {
                 Mark { label: "batas akhir".to_owned(), from_ms: START + HOUR_MS, to_ms: START + HOUR_MS },
             ],
             window: None,
+            wide: false,
         };
         insta::assert_snapshot!(chart.render(&page(Language::Indonesian)));
-    }
-
-    #[test]
-    fn the_time_axis_is_what_was_asked_for() {
-        let points = line("a", LineStyle::Main, &[1.0, 2.0]);
-        let chart = Chart::of_lines("x".to_owned(), Unit::Number, vec![points]);
-        let plot = plot(&chart.over(START - 5 * HOUR_MS, START + HOUR_MS)).unwrap();
-        assert_eq!((plot.from_ms, plot.to_ms), (START - 5 * HOUR_MS, START + HOUR_MS));
     }
 
     #[test]
@@ -449,9 +511,33 @@ mod tests {
 
     #[test]
     fn a_line_breaks_at_a_gap_and_a_lone_point_is_a_dot() {
-        let plot = Plot { from_ms: 0, to_ms: 4, axis: value_axis(Unit::Number, 0.0, 1.0, 1) };
+        let plot =
+            Plot { frame: Frame::USUAL, from_ms: 0, to_ms: 4, axis: value_axis(Unit::Number, 0.0, 1.0, 1) };
         let d = line_path(&plot, &[(0, 0.0), (1, 1.0), (2, f64::NAN), (3, 1.0), (4, f64::INFINITY)]);
-        assert_eq!(d, "M58 166L159.5 12M362.5 12h0.1");
+        assert_eq!(d, "M58 166L161 8M367 8h0.1");
+    }
+
+    #[test]
+    fn a_chart_shows_the_chosen_stretch_and_a_wide_one_is_drawn_for_both_widths() {
+        let mut chart =
+            Chart::of_lines("x".to_owned(), Unit::Number, vec![line("a", LineStyle::Main, &[1.0, 2.0])])
+                .over(START - 5 * HOUR_MS, START + 5 * HOUR_MS);
+        let markup = chart.render(&page(Language::English));
+        assert!(markup.contains("d=\"M264 "), "the data begin in the middle: {markup}");
+        chart.wide = true;
+        let markup = chart.render(&page(Language::English));
+        assert_eq!(markup.matches("<svg viewBox=\"0 0 1120 330\"").count(), 1);
+        assert_eq!(markup.matches("<svg viewBox=\"0 0 480 192\"").count(), 1);
+    }
+
+    #[test]
+    fn a_year_is_said_once_on_an_axis_of_months() {
+        let values = vec![1.0; 24 * 150];
+        let chart = Chart::of_lines("x".to_owned(), Unit::Number, vec![line("a", LineStyle::Main, &values)]);
+        let ticks = x_ticks(&page(Language::Indonesian), &plot(&chart).unwrap());
+        let labels: Vec<&str> = ticks.iter().map(|tick| tick.label.as_str()).collect();
+        assert_eq!(labels, ["Des 2026", "Jan 2027", "Feb", "Mar", "Apr"]);
+        assert_eq!(ticks[1].class, "tick-x odd");
     }
 
     #[test]

@@ -97,12 +97,12 @@ mod tests {
         )
         .unwrap();
         let (mut out, mut recorder) = (Output::default(), Recorder::default());
-        let text = "# TYPE pg_up gauge\npg_up{job=\"x\",instance=\"y\",server=\"s\"} 1\ngo_threads 7\nup 1\n";
+        let text = "# TYPE proxy_up gauge\nproxy_up{job=\"x\",instance=\"y\",server=\"s\"} 1\ngo_threads 7\nup 1\n";
         assert_eq!(record(text, &scrape, &mut out), Ok(3));
         recorder.begin();
         recorder.take_up(&out);
         recorder.end();
-        assert_eq!(recorder.to_text(), "# TYPE pg_up gauge\npg_up{job=\"pg\",server=\"s\"} 1\n");
+        assert_eq!(recorder.to_text(), "# TYPE proxy_up gauge\nproxy_up{job=\"pg\",server=\"s\"} 1\n");
         assert_eq!(
             record("a 1\nb\n", &scrape, &mut out),
             Err("line 2: column 2: value \"\" is not a number".into())

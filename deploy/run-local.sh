@@ -74,7 +74,7 @@ finish() {
     echo "siaga: stopped, the data stay in $data"
 }
 # Ctrl-C reaches the whole process group; the programs end by themselves, and this waits for them.
-trap 'finish; exit 0' INT TERM
+trap 'exit 0' INT TERM
 trap finish EXIT
 
 answers() { (exec 3<>"/dev/tcp/${listen%:*}/${listen##*:}") 2>/dev/null; }
@@ -119,6 +119,7 @@ if [ "$demo" = 1 ]; then
     pids+=($!)
 fi
 
-wait -n "${pids[@]}"
+# What a program that was interrupted gives is no failure of this script: the trap above comes next.
+wait -n "${pids[@]}" || true
 echo "siaga: a program ended by itself, see $data/log" >&2
 exit 1

@@ -97,7 +97,8 @@ mod tests {
         )
         .unwrap();
         let (mut out, mut recorder) = (Output::default(), Recorder::default());
-        let text = "# TYPE proxy_up gauge\nproxy_up{job=\"x\",instance=\"y\",server=\"s\"} 1\ngo_threads 7\nup 1\n";
+        let text =
+            "# TYPE proxy_up gauge\nproxy_up{job=\"x\",instance=\"y\",server=\"s\"} 1\ngo_threads 7\nup 1\n";
         assert_eq!(record(text, &scrape, &mut out), Ok(3));
         recorder.begin();
         recorder.take_up(&out);

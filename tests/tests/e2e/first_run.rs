@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -24,14 +24,15 @@ impl Run {
     fn start(folder: &Path, listen: &str, lab_port: u16) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/run-local.sh");
         let programs = program("siaga-server");
+        let output = std::fs::File::create(folder.join("out")).unwrap();
         // A group of its own, so that Ctrl-C can be sent to all of it, as a terminal does.
         let child = Command::new(script)
             .env("SIAGA_BIN", programs.parent().unwrap())
             .env("SIAGA_DATA", folder.join("data"))
             .env("SIAGA_LISTEN", listen)
             .env("SIAGA_LAB_PORT", lab_port.to_string())
-            .stdout(std::fs::File::create(folder.join("out")).unwrap())
-            .stderr(Stdio::null())
+            .stderr(output.try_clone().unwrap())
+            .stdout(output)
             .process_group(0)
             .spawn()
             .unwrap();

@@ -2,6 +2,7 @@
 //! API's description all come from it.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -9,6 +10,9 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use super::{ApiError, auth};
 use crate::access::Right;
 use crate::app::App;
+
+/// Largest body of a request that needs no login: a form or a small document. What anybody may send is not held.
+const MAX_PUBLIC_BODY_BYTES: usize = 64 << 10;
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,10 +131,13 @@ impl Routes {
         H: Handler<T, App>,
         T: 'static,
     {
-        let route: MethodRouter<App> =
+        let mut route: MethodRouter<App> =
             on(filter, handler).route_layer(axum::middleware::from_fn(move |request, next| {
                 auth::guard(access, kind, request, next)
             }));
+        if access == Access::Public {
+            route = route.route_layer(DefaultBodyLimit::max(MAX_PUBLIC_BODY_BYTES));
+        }
         self.router = self.router.route(path, route);
         self.entries.push(Entry { method, path, access, kind, summary });
         self

@@ -146,6 +146,14 @@ async fn every_route_but_the_public_ones_asks_who_is_there_and_every_error_is_js
         let problem: serde_json::Value = answer.json().await.unwrap();
         assert!(problem["error"].is_string(), "{path}: {problem}");
     }
+    for (path, kind) in
+        [("/api/v1/agents/enrol", "application/json"), ("/masuk", "application/x-www-form-urlencoded")]
+    {
+        let request = server.api.nameless(Method::POST, path).header("content-type", kind);
+        let request = request.header("sec-fetch-site", "same-origin").body(vec![b' '; 65 << 10]);
+        let status = request.send().await.unwrap().status();
+        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{path}: what anybody may send is not held");
+    }
     let (status, text) = server.api.write_body(vec![0; (16 << 20) + 1]).await.unwrap();
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(serde_json::from_str::<serde_json::Value>(&text).unwrap()["error"].is_string(), "{text}");

@@ -8,8 +8,8 @@ use crate::app::App;
 use crate::metrics::QueryError;
 use crate::time::Millis;
 
-/// Filesystems that are no storage of their own.
-pub(super) const STORAGE: &str = r#"fstype!~"tmpfs|ramfs|squashfs|iso9660|overlay|devtmpfs""#;
+/// Filesystems that can fill up, as forecasts and rules see them: a tmpfs counts where somebody put it.
+pub(super) const STORAGE: &str = r#"fstype!~"ramfs|squashfs|erofs|iso9660|udf|devtmpfs|autofs|efivarfs|fuse.lxcfs",mountpoint!~"/(run|dev|sys|proc)(/.*)?""#;
 
 /// Present figures of one server.
 #[derive(Debug, Clone, Default, PartialEq)]

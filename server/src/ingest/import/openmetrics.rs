@@ -30,13 +30,13 @@ pub(super) fn read<E>(
             input.skip_until(b'\n').map_err(|source| ImportError::Read { line: number, source })?;
         }
         match take(&buffer) {
-            Ok(Line::Eof) => break,
             Ok(Line::Sample(sample)) => match sample.timestamp_ms {
                 Some(at) => {
                     gatherer.add(&sample.labels, at, sample.value, number, sink).map_err(ImportError::Sink)?
                 }
                 None => bad(number, "the sample has no timestamp".to_owned(), sink)?,
             },
+            // Joined exports have an end within: what follows it counts as well.
             Ok(_) => {}
             Err(reason) => bad(number, reason, sink)?,
         }
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_broken_line_is_reported_with_its_number_and_the_rest_is_kept() {
-        let text = b"# TYPE a gauge\na{b=\"1\"} 1 10\na{b=\"1\" 2 20\na{b=\"1\"} 3 30\na 5\n\xff 1 1\n# EOF\na 9 90\n";
+        let text = b"# TYPE a gauge\na{b=\"1\"} 1 10\na{b=\"1\" 2 20\na{b=\"1\"} 3 30\na 5\n\xff 1 1\n# EOF\na{b=\"1\"} 9 90\n";
         let events = events(text);
         let lines: Vec<u64> = events
             .iter()
@@ -83,8 +83,8 @@ mod tests {
             .collect();
         assert_eq!(lines, [3, 5, 6]);
         let Some(Event::Batch(batch)) = events.last() else { panic!("{events:?}") };
-        assert_eq!(batch.items[0].samples, [(10_000, 1.0, 2), (30_000, 3.0, 4)]);
-        assert_eq!(batch.samples(), 2);
+        assert_eq!(batch.items[0].samples, [(10_000, 1.0, 2), (30_000, 3.0, 4), (90_000, 9.0, 8)]);
+        assert_eq!(batch.samples(), 3);
     }
 
     #[test]

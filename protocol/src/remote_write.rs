@@ -2,6 +2,7 @@
 //! Source: the Prometheus Remote-Write 1.0 specification.
 
 use prost::Message;
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
 /// A write request: series with samples.
 #[derive(Clone, PartialEq, Message)]
@@ -107,6 +108,9 @@ pub enum DecodeError {
         /// Limit in force.
         limit: usize,
     },
+    /// More parts than any sender puts into one request; each costs memory, however short it is.
+    #[error("the message has more than {MAX_PARTS} parts")]
+    TooManyParts,
     /// Not snappy block format.
     #[error("the body is not in snappy block format")]
     Snappy(#[source] snap::Error),
@@ -136,6 +140,36 @@ pub(crate) fn pack(message: &impl Message) -> Result<Vec<u8>, DecodeError> {
     snap::raw::Encoder::new().compress_vec(&message.encode_to_vec()).map_err(DecodeError::Snappy)
 }
 
+/// Parts of one message: series, labels, samples, texts, questions. An empty part is two bytes on the way and a hundred
+/// in memory.
+pub const MAX_PARTS: usize = 2_000_000;
+
+/// Counts the parts of a message and the parts of these down; `false` when there is no room left. What is no protobuf
+/// counts up to where it ends being one: decoding says what is wrong with it.
+fn has_room(mut message: &[u8], left: &mut usize, deeper: bool) -> bool {
+    while let Ok((tag, wire_type)) = decode_key(&mut message) {
+        if wire_type != WireType::LengthDelimited {
+            if skip_field(wire_type, tag, &mut message, DecodeContext::default()).is_err() {
+                break;
+            }
+            continue;
+        }
+        let Some(rest) = left.checked_sub(1) else { return false };
+        *left = rest;
+        let Some((part, after)) = decode_varint(&mut message)
+            .ok()
+            .and_then(|length| message.split_at_checked(usize::try_from(length).ok()?))
+        else {
+            break;
+        };
+        message = after;
+        if deeper && !has_room(part, left, false) {
+            return false;
+        }
+    }
+    true
+}
+
 /// The inverse of [`pack`].
 pub(crate) fn unpack<M: Message + Default>(body: &[u8], max_unpacked_bytes: usize) -> Result<M, DecodeError> {
     let size = snap::raw::decompress_len(body).map_err(DecodeError::Snappy)?;
@@ -143,6 +177,10 @@ pub(crate) fn unpack<M: Message + Default>(body: &[u8], max_unpacked_bytes: usiz
         return Err(DecodeError::TooLarge { size, limit: max_unpacked_bytes });
     }
     let raw = snap::raw::Decoder::new().decompress_vec(body).map_err(DecodeError::Snappy)?;
+    let mut left = MAX_PARTS;
+    if !has_room(&raw, &mut left, true) {
+        return Err(DecodeError::TooManyParts);
+    }
     M::decode(raw.as_slice()).map_err(DecodeError::Protobuf)
 }
 
@@ -169,6 +207,19 @@ mod tests {
         fn any_bytes_end_in_a_request_or_an_error(body in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode(&body, 1 << 16);
         }
+    }
+
+    #[test]
+    fn a_body_of_empty_parts_is_refused_before_it_is_spread_out() {
+        let packed = |message: &[u8]| snap::raw::Encoder::new().compress_vec(message).unwrap();
+        let (few, many) = ([0x1a, 0].repeat(MAX_PARTS), [0x1a, 0].repeat(MAX_PARTS + 1));
+        assert_eq!(decode(&packed(&few), 1 << 30).unwrap().metadata.len(), MAX_PARTS);
+        assert!(matches!(decode(&packed(&many), 1 << 30), Err(DecodeError::TooManyParts)));
+        // One series that holds them: the same.
+        let mut series = vec![0x0a];
+        prost::encoding::encode_varint(many.len() as u64, &mut series);
+        series.extend([0x12, 0].repeat(MAX_PARTS + 1));
+        assert!(matches!(decode(&packed(&series), 1 << 30), Err(DecodeError::TooManyParts)));
     }
 
     #[test]

@@ -26,7 +26,10 @@ impl Run {
         let programs = program("siaga-server");
         let output = std::fs::File::create(folder.join("out")).unwrap();
         // A group of its own, so that Ctrl-C can be sent to all of it, as a terminal does.
-        let child = Command::new(script)
+        // A shell that was started with signals ignored, as by a background job, cannot trap them.
+        let child = Command::new("env")
+            .arg("--default-signal=INT")
+            .arg(script)
             .env("SIAGA_BIN", programs.parent().unwrap())
             .env("SIAGA_DATA", folder.join("data"))
             .env("SIAGA_LISTEN", listen)

@@ -33,25 +33,23 @@ pub(super) struct RestoreArgs {
     folder: PathBuf,
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the command is asked for")]
 pub(super) fn backup(args: &BackupArgs) -> anyhow::Result<()> {
     let data_dir = args.config.load()?.storage.data_dir;
     if args.folder.exists() {
         bail!("{} exists already", args.folder.display());
     }
     copy_all(&data_dir, &args.folder)?;
-    println!("backup of {} in {}", data_dir.display(), args.folder.display());
+    super::out::line(format_args!("backup of {} in {}", data_dir.display(), args.folder.display()))?;
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the command is asked for")]
 pub(super) fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
     let data_dir = args.config.load()?.storage.data_dir;
     if DATABASES.iter().any(|name| data_dir.join(name).exists()) {
         bail!("{} holds data already; restore into an empty folder", data_dir.display());
     }
     copy_all(&args.folder, &data_dir)?;
-    println!("{} restored from {}", data_dir.display(), args.folder.display());
+    super::out::line(format_args!("{} restored from {}", data_dir.display(), args.folder.display()))?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
 use super::client::{Client, ServerArgs};
+use super::out;
 use crate::continuity::plan::Plan;
 use crate::continuity::{DrillBody, DrillDetail, JournalBody, Started};
 
@@ -54,17 +55,16 @@ pub(super) fn run(args: DrillArgs, runtime: &tokio::runtime::Runtime) -> anyhow:
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the command is asked for")]
 fn check(files: &[PathBuf]) -> anyhow::Result<()> {
     let mut wrong = 0;
     for file in files {
         let text =
             std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         match Plan::read(&file.display().to_string(), &text) {
-            Ok(plan) => println!("{}: plan {} is good", file.display(), plan.id),
+            Ok(plan) => out::line(format_args!("{}: plan {} is good", file.display(), plan.id))?,
             Err(problems) => {
                 wrong += problems.len();
-                problems.iter().for_each(|problem| println!("{problem}"));
+                problems.iter().try_for_each(out::line)?;
             }
         }
     }
@@ -74,17 +74,17 @@ fn check(files: &[PathBuf]) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the command is asked for")]
 async fn follow(client: &Client, plan: &str) -> anyhow::Result<()> {
     let plan: String = form_urlencoded::byte_serialize(plan.as_bytes()).collect();
     let path = format!("/api/v1/plans/{plan}/drills");
     let started: Started = client.post(&path, &serde_json::json!({})).await?;
-    println!("drill {} began: {}/kelangsungan/latihan/{}", started.id, client.base(), started.id);
+    let page = format!("{}/kelangsungan/latihan/{}", client.base(), started.id);
+    out::line(format_args!("drill {} began: {page}", started.id))?;
     let mut shown = 0;
     loop {
         let detail: DrillDetail = client.get(&format!("/api/v1/drills/{}", started.id)).await?;
         for entry in detail.journal.iter().filter(|entry| entry.seq > shown) {
-            println!("{}", line(entry));
+            out::line(line(entry))?;
         }
         shown = detail.journal.last().map_or(shown, |entry| entry.seq);
         if detail.drill.ended_at_ms.is_some() {
@@ -95,8 +95,7 @@ async fn follow(client: &Client, plan: &str) -> anyhow::Result<()> {
 }
 
 fn line(entry: &JournalBody) -> String {
-    let at = jiff::Timestamp::from_millisecond(entry.at_ms)
-        .map_or_else(|_| entry.at_ms.to_string(), |at| at.to_string());
+    let at = out::moment(entry.at_ms);
     let value = serde_json::to_value(&entry.fact).unwrap_or_default();
     let event = value.get("event").and_then(|event| event.as_str()).unwrap_or("event").replace('_', " ");
     let step = value.get("step").and_then(serde_json::Value::as_u64);
@@ -112,16 +111,15 @@ fn line(entry: &JournalBody) -> String {
     format!("{at}  {event}{step}{check}{reasons}")
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the command is asked for")]
 fn conclude(drill: &DrillBody) -> anyhow::Result<()> {
     let time = |ms: Option<i64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
-    println!(
+    out::line(format_args!(
         "{}: recovery time {} (target {}), downtime {}",
         drill.status,
         time(drill.rto_ms),
         time(Some(drill.rto_target_ms)),
         time(drill.downtime_ms)
-    );
+    ))?;
     if drill.status == "passed" {
         return Ok(());
     }
@@ -131,7 +129,6 @@ fn conclude(drill: &DrillBody) -> anyhow::Result<()> {
     bail!("the drill {}: {}", drill.status, drill.reasons.join("; "))
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the command is asked for")]
 async fn list(client: &Client, plan: Option<&str>) -> anyhow::Result<()> {
     let mut query = form_urlencoded::Serializer::for_suffix(
         String::from("/api/v1/drills?limit=100"),
@@ -141,11 +138,15 @@ async fn list(client: &Client, plan: Option<&str>) -> anyhow::Result<()> {
         query.append_pair("plan", plan);
     }
     let drills: Vec<DrillBody> = client.get(&query.finish()).await?;
-    for drill in drills {
-        let at = jiff::Timestamp::from_millisecond(drill.created_at_ms)
-            .map_or_else(|_| String::new(), |at| at.to_string());
-        let rto = drill.rto_ms.map_or_else(|| "-".to_owned(), |rto| format!("{rto} ms"));
-        println!("{}\t{at}\t{}\t{}\t{rto}\t{}", drill.number, drill.plan_id, drill.status, drill.id);
+    if drills.is_empty() {
+        tracing::info!("no drill was carried out yet");
     }
-    Ok(())
+    let time = |ms: Option<i64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
+    let row = |drill: DrillBody| {
+        let began = out::moment(drill.created_at_ms);
+        let rto = time(drill.rto_ms);
+        [drill.number.to_string(), began, drill.plan_id, drill.status, rto, drill.id]
+    };
+    let rows: Vec<[String; 6]> = drills.into_iter().map(row).collect();
+    out::print(out::table(["NUMBER", "BEGAN", "PLAN", "STATUS", "RECOVERY", "ID"], &rows).as_bytes())
 }

@@ -4,6 +4,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::client::{Client, ServerArgs};
+use super::out;
 
 #[derive(Debug, Args)]
 pub(super) struct ForecastArgs {
@@ -38,7 +39,6 @@ struct Forecast {
     reason_text: Option<String>,
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the command is asked for")]
 pub(super) async fn run(args: ForecastArgs) -> anyhow::Result<()> {
     let client = Client::new(&args.server)?;
     if args.refresh {
@@ -47,8 +47,7 @@ pub(super) async fn run(args: ForecastArgs) -> anyhow::Result<()> {
     let answer: Answer = client.get("/api/v1/forecasts").await?;
     let wanted = |forecast: &&Forecast| args.instance.as_ref().is_none_or(|name| *name == forecast.instance);
     let rows: Vec<[String; 9]> = answer.forecasts.iter().filter(wanted).map(row).collect();
-    print!("{}", table(&rows));
-    Ok(())
+    out::print(out::table(HEAD, &rows).as_bytes())
 }
 
 const HEAD: [&str; 9] =
@@ -81,23 +80,6 @@ fn row(forecast: &Forecast) -> [String; 9] {
     ]
 }
 
-/// Columns as wide as their widest cell; no spaces at the ends of lines. Control characters of names are not passed on
-/// to the terminal.
-fn table(rows: &[[String; 9]]) -> String {
-    let clean = |cell: &str| cell.chars().map(|c| if c.is_control() { '?' } else { c }).collect::<String>();
-    let mut lines = vec![HEAD.map(str::to_owned)];
-    lines.extend(rows.iter().map(|row| row.each_ref().map(|cell| clean(cell))));
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 9] = std::array::from_fn(width);
-    let mut text = String::new();
-    for line in &lines {
-        let cells = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,7 +108,7 @@ mod tests {
             reason_text: Some("needs 24 hours\u{1b}".to_owned()),
             ..base.clone()
         };
-        let text = table(&[row(&base), row(&refused)]);
+        let text = out::table(HEAD, &[row(&base), row(&refused)]);
         assert_eq!(
             text,
             "STATE    INSTANCE  RESOURCE      NOW    LIMIT  EARLIEST  LIKELY  LATEST    MODEL OR REASON\n\

@@ -64,7 +64,6 @@ struct Counts {
     bad_lines: u64,
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the command is asked for")]
 pub(super) fn run(args: ImportArgs, runtime: &tokio::runtime::Runtime) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.server)?;
     let format = match args.format {
@@ -77,7 +76,10 @@ pub(super) fn run(args: ImportArgs, runtime: &tokio::runtime::Runtime) -> anyhow
     let outcome = read(&format, BufReader::new(bar.wrap_read(input)), &mut |event| import.take(event));
     bar.finish_and_clear();
     let counts = import.counts;
-    println!("{} samples imported, {} lines not taken", counts.samples, counts.bad_lines);
+    super::out::line(format_args!(
+        "{} samples imported, {} lines not taken",
+        counts.samples, counts.bad_lines
+    ))?;
     match outcome {
         Ok(()) if counts.bad_lines > 0 => Ok(ExitCode::from(SOME_LEFT_OUT)),
         Ok(()) => Ok(ExitCode::SUCCESS),

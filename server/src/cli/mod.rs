@@ -5,6 +5,7 @@ mod client;
 mod drill;
 mod forecast;
 mod import;
+mod out;
 mod rules;
 mod users;
 
@@ -109,6 +110,7 @@ pub fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     match run(Cli::parse()) {
         Ok(code) => code,
+        Err(error) if error.is::<out::OutputClosed>() => ExitCode::from(out::CLOSED_STATUS),
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
@@ -116,7 +118,6 @@ pub fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the commands are asked for")]
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let done = match cli.command {
         Command::Serve(file) => runtime()?.block_on(crate::app::run(file.load()?, file.config)),
@@ -125,16 +126,14 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             crate::rules::check_all(&file.load()?.rules)?;
             let name =
                 file.config.map_or_else(|| "embedded defaults".to_owned(), |f| f.display().to_string());
-            println!("{name}: good");
-            Ok(())
+            out::line(format_args!("{name}: good"))
         }
         Command::CheckRules(args) => rules::check(args),
         Command::EnrolToken(args) => {
             let valid = args.config.load()?.fleet.enrol_token_valid;
             let (records, host) = (args.config.records()?, args.host.as_deref());
             let now = crate::time::now_ms();
-            println!("{}", crate::fleet::new_enrol_token(&records, host, valid, "siaga:cli", now)?);
-            Ok(())
+            out::line(crate::fleet::new_enrol_token(&records, host, valid, "siaga:cli", now)?)
         }
         Command::User(args) => users::run(args),
         Command::Backup(args) => backup::backup(&args),

@@ -12,12 +12,14 @@ pub(super) struct CheckRulesArgs {
     files: Vec<PathBuf>,
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what the command is asked for")]
+#[expect(clippy::print_stderr, reason = "this is what the command is asked for")]
 pub(super) fn check(args: CheckRulesArgs) -> anyhow::Result<()> {
     let mut wrong = 0;
     for file in &args.files {
         match crate::rules::check_file(file) {
-            Ok((groups, rules)) => println!("{}: good, {groups} groups, {rules} rules", file.display()),
+            Ok((groups, rules)) => {
+                super::out::line(format_args!("{}: good, {groups} groups, {rules} rules", file.display()))?;
+            }
             Err(error) => {
                 eprintln!("{error:#}");
                 wrong += 1;

@@ -1,8 +1,9 @@
 //! `siaga-server user`: users from the command line, for the first steps and for lost passwords.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
-use super::ConfigFile;
+use super::{ConfigFile, out};
 use crate::access::manage::{self, ManageError};
 use crate::access::{Role, hash_password, new_id, new_password};
 use crate::records::audit;
@@ -27,7 +28,7 @@ enum UserCommand {
         #[arg(long)]
         display_name: Option<String>,
         /// Role; may be given several times.
-        #[arg(long = "role", value_parser = parse_role)]
+        #[arg(long = "role", value_parser = role_parser())]
         roles: Vec<Role>,
     },
     /// List users and roles.
@@ -50,11 +51,12 @@ enum UserCommand {
     },
 }
 
-fn parse_role(code: &str) -> Result<Role, String> {
-    Role::from_code(code).ok_or_else(|| format!("not one of {}", Role::ALL.map(Role::code).join(", ")))
+/// Takes the codes of roles, and lists them in the help.
+fn role_parser() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(Role::ALL.map(Role::code))
+        .try_map(|code| Role::from_code(&code).ok_or_else(|| format!("{code} is no role")))
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the commands are asked for")]
 pub(super) fn run(args: UserArgs) -> anyhow::Result<()> {
     let records = args.config.records()?;
     let now = now_ms();
@@ -78,12 +80,12 @@ pub(super) fn run(args: UserArgs) -> anyhow::Result<()> {
                 let roles = manage::role_codes(&user.roles);
                 Ok(audit::add(db, now, "siaga:cli", "user.create", &user.username, &roles)?)
             })?;
-            println!("{password}");
+            out::line(&password)?;
         }
         UserCommand::List => {
             for user in records.transaction(|db| users::list(db))? {
                 let state = if user.disabled_at_ms.is_some() { " (disabled)" } else { "" };
-                println!("{}\t{}{state}", user.username, manage::role_codes(&user.roles));
+                out::line(format_args!("{}\t{}{state}", user.username, manage::role_codes(&user.roles)))?;
             }
         }
         UserCommand::ResetPassword { username } => {
@@ -96,7 +98,7 @@ pub(super) fn run(args: UserArgs) -> anyhow::Result<()> {
                 users::set_password(db, &user.id, &hash)?;
                 Ok(users::revoke_all(db, &user.id)?)
             })?;
-            println!("{password}");
+            out::line(&password)?;
         }
         UserCommand::Disable { username } => {
             change(&records, &username, "user.disable", |db, user| {

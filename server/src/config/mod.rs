@@ -60,7 +60,7 @@ pub struct Http {
     pub max_connections: usize,
     /// Connections at once from one address; loopback, where a proxy may stand, has no such bound.
     pub max_connections_per_address: usize,
-    /// Longest time for one request, except long polls.
+    /// Longest time for one request, to the head of its answer; a long poll has up to a minute more.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
 }
@@ -75,7 +75,7 @@ impl Default for Http {
             max_unpacked_bytes: 64 << 20,
             max_connections: 25_000,
             max_connections_per_address: 1_000,
-            request_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_secs(90),
         }
     }
 }
@@ -421,6 +421,11 @@ impl Config {
                 ),
             ));
         }
+        if self.query.timeout >= http.request_timeout {
+            let reason =
+                "must be less than http.request_timeout, or no query could tell that it took too long";
+            return Err(("query.timeout", reason.to_owned()));
+        }
         Ok(())
     }
 }
@@ -452,6 +457,7 @@ mod tests {
                 "server.toml:2:10: http.listen: 0.0.0.0:8480 is not a loopback address",
             ),
             ("[http]\ntls_key = \"k\"\n", "server.toml:2:11: http.tls_key: set both"),
+            ("[query]\ntimeout = \"2m\"\n", "server.toml:2:11: query.timeout: must be less than"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.starts_with(wanted), "{error}");

@@ -106,8 +106,8 @@ async fn hello(
     Ok(Json(serde_json::json!({})))
 }
 
-/// Longest time that a poll is held.
-const MAX_WAIT_SECONDS: u32 = 60;
+/// Longest time that a poll for orders is held.
+pub const MAX_POLL_WAIT: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Deserialize)]
 struct PollParams {
@@ -122,7 +122,7 @@ async fn poll_orders(
 ) -> Result<Json<OrderBatch>, ApiError> {
     let host = principal.agent()?;
     app.presence.note(&host.id, now_ms());
-    let wait = Duration::from_secs(params.wait_seconds.min(MAX_WAIT_SECONDS).into());
+    let wait = Duration::from_secs(params.wait_seconds.into()).min(MAX_POLL_WAIT);
     let orders = orders::poll(&app, &host.id, wait).await?;
     app.presence.note(&host.id, now_ms());
     Ok(Json(OrderBatch { orders }))

@@ -5,24 +5,20 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue};
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::timeout::TimeoutLayer;
 
 use super::connections::Door;
-use super::{auth, problem};
+use super::{auth, problem, time_limit};
 use crate::app::App;
 
 /// Time that running requests get at the end.
 const DRAIN: Duration = Duration::from_secs(3);
-
-/// Longest a long poll may be held beyond the request timeout of others.
-const LONG_POLL_MARGIN: Duration = Duration::from_secs(60);
 
 /// Time for the first request line and headers of a connection.
 const FIRST_REQUEST: Duration = Duration::from_secs(20);
@@ -73,10 +69,7 @@ pub(super) fn layers(router: Router<App>, app: &App) -> Router<App> {
         .layer(axum::middleware::from_fn_with_state(app.clone(), auth::identify))
         .layer(CatchPanicLayer::new())
         .layer(axum::middleware::from_fn_with_state(app.clone(), auth::count))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            config.http.request_timeout + LONG_POLL_MARGIN,
-        ))
+        .layer(axum::middleware::from_fn_with_state(app.clone(), time_limit::bounded))
         .layer(axum::middleware::from_fn(problem::in_one_form))
         .layer(DefaultBodyLimit::max(config.http.max_body_bytes))
         .layer(CompressionLayer::new())

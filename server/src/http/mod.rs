@@ -10,6 +10,7 @@ mod listen;
 mod openapi;
 mod problem;
 mod routes;
+mod time_limit;
 
 pub(crate) use auth::encode_component;
 pub use auth::same_site;

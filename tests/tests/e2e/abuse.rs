@@ -3,6 +3,7 @@
 use reqwest::{Method, StatusCode};
 use siaga_protocol::remote_write::{self, MetricMetadata, MetricType, WriteRequest};
 use siaga_tests::harness::{Server, series};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const QUIET: &str = "[rules]\ndefaults = false\n";
 
@@ -157,4 +158,26 @@ async fn every_route_but_the_public_ones_asks_who_is_there_and_every_error_is_js
     let (status, text) = server.api.write_body(vec![0; (16 << 20) + 1]).await.unwrap();
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(serde_json::from_str::<serde_json::Value>(&text).unwrap()["error"].is_string(), "{text}");
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_given_up_at_the_time_limit_and_told_so() {
+    let mut server = Server::start(&format!("{QUIET}[query]\ntimeout = \"1s\"\n")).await.unwrap();
+    let config = std::fs::read_to_string(server.config_file()).unwrap();
+    let config = config.replace("[http]\n", "[http]\nrequest_timeout = \"2s\"\n");
+    std::fs::write(server.config_file(), config).unwrap();
+    server.stop().await.unwrap();
+    server.launch().await.unwrap();
+    let address = server.api.url.trim_start_matches("http://").to_owned();
+    let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let head = format!(
+        "POST /masuk HTTP/1.1\r\nhost: {address}\r\nsec-fetch-site: same-origin\r\n\
+         content-type: application/x-www-form-urlencoded\r\ncontent-length: 100\r\n\r\nusername="
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 4096];
+    let length = stream.read(&mut answer).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.contains("http.request_timeout (2 s)"), "{answer}");
 }

@@ -190,3 +190,17 @@ async fn a_wrong_configuration_is_refused_with_file_line_and_field() {
         assert!(!output.status.success() && error.contains(wanted), "{text}: {error}");
     }
 }
+
+#[test]
+fn a_command_whose_reader_goes_away_ends_quietly() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = std::process::Command::new(siaga_tests::harness::program("siaga-server"))
+        .arg("check-config")
+        .stdout(writer)
+        .stderr(std::process::Stdio::piped())
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), error.as_str()), (Some(141), ""));
+}

@@ -101,6 +101,11 @@ fn metric_name(column: &str) -> String {
     name
 }
 
+fn is_metric_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(plain)
+}
+
 type Sample = (Vec<(String, String)>, i64, f64);
 
 fn samples(
@@ -128,6 +133,9 @@ fn samples(
             };
             if metric.is_empty() {
                 return Err("the metric is empty".to_owned());
+            }
+            if !is_metric_name(metric) {
+                return Err(format!("{metric:?} is no name of a metric: letters, digits, _ and : make one"));
             }
             let mut pairs = labels.iter().map(|(index, name)| (name.clone(), field(*index).to_owned()));
             let labels = labelled(metric, &mut pairs);
@@ -207,7 +215,7 @@ mod tests {
 
     #[test]
     fn broken_lines_are_reported_with_their_numbers() {
-        let text = "timestamp,metric,value\nx,m,1\n1,m,y\n1,m\n1,m,3\n";
+        let text = "timestamp,metric,value\nx,m,1\n1,m,y\n1,m\n1,m,3\n1,bad-metric name,3\n";
         let events = events(&CsvOptions::default(), text);
         let bad: Vec<(u64, &str)> = events
             .iter()
@@ -221,6 +229,7 @@ mod tests {
                 (2, "time \"x\" is none of RFC 3339, YYYY-MM-DD HH:MM:SS, a number"),
                 (3, "value \"y\" is not a number"),
                 (4, "2 fields, the header has 3"),
+                (6, "\"bad-metric name\" is no name of a metric: letters, digits, _ and : make one"),
             ]
         );
         assert!(matches!(events.last(), Some(Event::Batch(batch)) if batch.samples() == 1));

@@ -49,4 +49,6 @@ pub struct Counters {
     pub rejected_samples: Counter,
     /// Orders that were not accepted.
     pub orders_refused: Counter,
+    /// 1 while a broken file of the memory of orders lies aside.
+    pub orders_memory_broken: Counter,
 }

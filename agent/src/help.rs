@@ -30,7 +30,7 @@ const BEGINNINGS: [(&str, &str); 12] = [
 ];
 
 /// Sorted by name.
-const FAMILIES: [(&str, &str); 159] = [
+const FAMILIES: [(&str, &str); 160] = [
     (
         "namedprocess_namegroup_cpu_seconds_total",
         "Processor time of the group's processes, those that have ended included.",
@@ -187,6 +187,7 @@ const FAMILIES: [(&str, &str); 159] = [
     ("siaga_agent_clock_offset_seconds", "Clock of the server minus that of the host."),
     ("siaga_agent_collection_duration_seconds", "Duration of the last collection."),
     ("siaga_agent_cpu_seconds_total", "Processor time of the agent."),
+    ("siaga_agent_orders_memory_broken", "1 while a broken file of the memory of orders lies aside."),
     ("siaga_agent_orders_refused_total", "Orders that the agent did not accept."),
     ("siaga_agent_rejected_samples_total", "Samples that the server refused for good."),
     ("siaga_agent_resident_memory_bytes", "Resident memory of the agent."),

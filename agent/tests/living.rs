@@ -7,7 +7,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use common::Server;
+use common::{HOST, Server, signed};
+use siaga_protocol::orders::{Order, OrderKind, Outcome};
 
 fn agent(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_siaga-agent"));
@@ -135,4 +136,54 @@ async fn configuration_and_collection_can_be_tried_by_hand() {
         siaga_protocol::exposition::parse_line(line, siaga_protocol::exposition::TimeUnit::Milliseconds)
             .unwrap();
     }
+}
+
+fn command_lives(pid_file: &Path) -> bool {
+    let pid = std::fs::read_to_string(pid_file).unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.starts_with(" Z"))
+}
+
+#[tokio::test]
+async fn what_a_killed_agent_left_running_is_ended_before_its_undo() {
+    let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
+    let file = |name: &str| dir.path().join(name);
+    let (state, pid) = (file("state").join("mark"), file("pid"));
+    let config = write_config(
+        dir.path(),
+        &format!(
+            "[actions.break]\n\
+             command = [\"sh\", \"-c\", \"echo $$ > {pid}; while :; do echo broken > {state}; sleep 0.02; done\"]\n\
+             undo = [\"sh\", \"-c\", \"echo restored > {state}\"]\n",
+            pid = pid.display(),
+            state = state.display()
+        ),
+    );
+    server.credentials().store(&file("state")).unwrap();
+    let now = siaga_agent::clock::now_ms();
+    let order = Order {
+        id: "o1".into(),
+        host_id: HOST.into(),
+        drill_id: "drill-1".into(),
+        action: "break".into(),
+        kind: OrderKind::Run,
+        expires_at_ms: now + 60_000,
+        undo_at_ms: Some(now + 1_500),
+    };
+    server.record.lock().unwrap().orders = vec![signed(&order)];
+    let child = agent(&["run", "--config", &config]).spawn().unwrap();
+    server.until(|_| state.exists().then_some(())).await;
+    // The pipe of the log would be held open by nobody but the agent.
+    end(child, rustix::process::Signal::KILL).await;
+    assert!(command_lives(&pid), "the command goes on without its agent");
+
+    let child = agent(&["run", "--config", &config]).spawn().unwrap();
+    let undo = server.until(|record| record.undos.first().cloned()).await;
+    assert_eq!((undo.outcome, undo.order_id.as_str()), (Outcome::Succeeded, "o1"));
+    let result = server.until(|record| record.results.first().cloned()).await;
+    assert_eq!(result.outcome, Outcome::Failed);
+    assert!(result.message.contains("it still ran and was killed"), "{}", result.message);
+    assert!(!command_lives(&pid));
+    assert_eq!(std::fs::read_to_string(&state).unwrap(), "restored\n");
+    end(child, rustix::process::Signal::TERM).await;
 }

@@ -149,3 +149,22 @@ async fn an_ordered_undo_makes_the_agents_own_needless() {
     assert_eq!(mark(dir.path()), "run\nundo\n");
     task.abort();
 }
+
+#[tokio::test]
+async fn a_broken_memory_costs_no_undo_and_is_told() {
+    let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
+    let (context, _keep) = context(&server, dir.path(), &config(dir.path()));
+    let run = Order { undo_at_ms: Some(clock::now_ms() + 1_000), ..order("o1", "mark", OrderKind::Run) };
+    server.record.lock().unwrap().orders = vec![signed(&run)];
+    let task = tokio::spawn(orders::run(context.clone()));
+    server.until(|record| record.results.first().cloned()).await;
+    task.abort();
+    let _ = task.await;
+    std::fs::write(dir.path().join("orders.json"), "{\"orders\": {\"o1").unwrap();
+    let again = tokio::spawn(orders::run(context.clone()));
+    let undo = server.until(|record| record.undos.first().cloned()).await;
+    assert_eq!((undo.order_id.as_str(), undo.outcome), ("o1", Outcome::Succeeded));
+    assert_eq!(mark(dir.path()), "run\nundo\n");
+    server.until(|_| (context.counters.orders_memory_broken.get() == 1).then_some(())).await;
+    again.abort();
+}

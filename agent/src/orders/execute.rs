@@ -14,6 +14,7 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::leftovers::MARK;
 use crate::config::Arguments;
 
 /// Output that is kept, counted from its end.
@@ -42,8 +43,15 @@ impl Execution {
     }
 }
 
-/// Runs a command, as `user` if one is given, for at most `limit`.
-pub(super) async fn execute(arguments: &Arguments, user: Option<&str>, limit: Duration) -> Execution {
+/// Runs a command, as `user` if one is given, for at most `limit`, with `mark` in its environment. `started` is told its
+/// first process at once.
+pub(super) async fn execute(
+    arguments: &Arguments,
+    user: Option<&str>,
+    limit: Duration,
+    mark: &str,
+    started: impl FnOnce(Pid),
+) -> Execution {
     let mut command = Command::new(&arguments.program);
     command
         .args(&arguments.arguments)
@@ -53,13 +61,22 @@ pub(super) async fn execute(arguments: &Arguments, user: Option<&str>, limit: Du
         .kill_on_drop(true);
     command.env_clear();
     command.envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command.env(MARK, mark);
     if let Some(user) = user
         && let Err(reason) = become_user(&mut command, user)
     {
         return Execution::not_started(reason);
     }
     match start(command) {
-        Ok((child, output)) => watch(child, output, limit).await,
+        Ok((child, output)) => {
+            let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+            // From here on the group is killed when the agent ends.
+            let group = Group(group);
+            if let Some(pid) = group.0 {
+                started(pid);
+            }
+            watch(child, group, output, limit).await
+        }
         Err(error) => Execution::not_started(format!("cannot start {}: {error}", arguments.program)),
     }
 }
@@ -89,8 +106,7 @@ impl Drop for Group {
     }
 }
 
-async fn watch(mut child: Child, mut output: pipe::Receiver, limit: Duration) -> Execution {
-    let mut group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+async fn watch(mut child: Child, mut group: Group, mut output: pipe::Receiver, limit: Duration) -> Execution {
     let deadline = Instant::now() + limit;
     let mut tail = Tail::default();
     let waited = {
@@ -191,7 +207,7 @@ mod tests {
 
     async fn run(words: &[&str], limit: Duration) -> Execution {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        execute(&Arguments::try_from(words).unwrap(), None, limit).await
+        execute(&Arguments::try_from(words).unwrap(), None, limit, "mark", |_| {}).await
     }
 
     const LONG: Duration = Duration::from_secs(60);

@@ -1,16 +1,20 @@
 //! What the agent remembers of orders, on disk: which it has seen, what came of them, and which undo is due when.
 //!
 //! Invariants: an order is written here before its command starts, so none is carried out twice, not even after a
-//! crash; a dead man's undo stands here before the command that it takes back. Bounded by [`MAX_ORDERS`]: what has
-//! expired and is answered is forgotten, for it would be refused by its expiry anyway.
+//! crash; a dead man's undo stands here before the command that it takes back; a command stands here as long as it
+//! runs. Bounded by [`MAX_ORDERS`]: what has expired and is answered is forgotten, for it would be refused by its expiry
+//! anyway. Whoever lost this memory could carry out an order twice, so that none is taken for [`LOST_MS`].
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 
+use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 use siaga_protocol::orders::{AgentUndo, Order, OrderKind, OrderResult, Outcome};
 
-use crate::durable::{self, DurableError};
+use super::leftovers::{Ending, RunningCommand};
+use super::twin_file::{Found, TwinFile};
+use crate::durable::DurableError;
 
 /// Orders that are remembered at the same time. More are not accepted.
 pub(super) const MAX_ORDERS: usize = 1_000;
@@ -22,6 +26,12 @@ const MAX_REPORTS: usize = 100;
 const UNDO_RETRY_MS: i64 = 10_000;
 /// A result that nobody takes is given up after this time.
 pub(super) const UNDELIVERED_MS: i64 = 24 * 3_600 * 1_000;
+/// After all memory was lost, nothing is run for this time: longer than any order of the server is valid.
+const LOST_MS: i64 = 3_600 * 1_000;
+/// Commands that are remembered while they run, or until they are known to be over. The oldest goes first.
+const MAX_COMMANDS: usize = 64;
+/// What an order came to that was being carried out when the agent ended.
+const INTERRUPTED: &str = "the agent ended while the command ran";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -59,6 +69,12 @@ struct Content {
     /// Undos by itself that the server has not heard of yet, oldest first.
     #[serde(default)]
     reports: Vec<AgentUndo>,
+    /// Commands that run, oldest first.
+    #[serde(default)]
+    commands: Vec<RunningCommand>,
+    /// When an earlier memory was lost.
+    #[serde(default)]
+    lost_at_ms: Option<i64>,
 }
 
 /// What is to be done with a true order.
@@ -72,45 +88,123 @@ pub(super) enum Decision {
     Replayed,
     /// Too many orders are remembered.
     Full,
+    /// It may have been carried out before the memory was lost.
+    Lost,
 }
 
 /// The memory of orders.
 #[derive(Debug)]
 pub(super) struct Journal {
-    path: PathBuf,
+    file: TwinFile,
     content: Content,
 }
 
 impl Journal {
-    /// Reads it. Orders that were being carried out when the agent ended have failed.
-    ///
-    /// # Errors
-    /// The file cannot be read or understood: without memory no order may be accepted.
-    pub(super) fn open(path: PathBuf, now_ms: i64) -> Result<Self, DurableError> {
-        let mut content: Content = durable::read_json(&path)?.unwrap_or_default();
+    /// Reads it from `folder`. Orders that were being carried out when the agent ended have failed. What is broken is
+    /// kept aside; where nothing is left, the memory begins anew.
+    pub(super) fn open(folder: &Path, now_ms: i64) -> Self {
+        let file = TwinFile::new(folder, "orders");
+        let mut content: Content = match file.read() {
+            Found::Nothing => Content::default(),
+            Found::Whole(content) => content,
+            Found::FromTwin(content) => {
+                tracing::warn!("the memory of orders was read from its second file; nothing is lost");
+                content
+            }
+            Found::Lost => {
+                tracing::error!("the memory of orders is lost: undos by the agent itself may be missing");
+                Content { lost_at_ms: Some(now_ms), ..Content::default() }
+            }
+        };
         for (id, entry) in &mut content.orders {
             if let Stage::Started { at_ms } = entry.stage {
                 entry.stage = Stage::Done(OrderResult {
                     order_id: id.clone(),
                     outcome: Outcome::Failed,
-                    message: "the agent ended while the command ran".into(),
+                    message: INTERRUPTED.into(),
                     output: String::new(),
                     started_at_ms: at_ms,
                     ended_at_ms: now_ms,
                 });
             }
         }
-        Ok(Self { path, content })
+        let journal = Self { file, content };
+        if let Err(error) = journal.save() {
+            tracing::error!(error = crate::error_chain(&error), "the memory of orders cannot be written");
+        }
+        journal
     }
 
     fn save(&self) -> Result<(), DurableError> {
-        durable::write_json(&self.path, &self.content)
+        self.file.write(&self.content)
+    }
+
+    /// Whether a broken file of this memory lies aside, which a person has not taken away yet.
+    #[must_use]
+    pub(super) fn was_broken(&self) -> bool {
+        self.file.broken().exists()
+    }
+
+    /// Commands that are not known to be over.
+    #[must_use]
+    pub(super) fn commands(&self) -> &[RunningCommand] {
+        &self.content.commands
+    }
+
+    /// A command is about to start.
+    ///
+    /// # Errors
+    /// It cannot be written; it is remembered in memory all the same.
+    pub(super) fn begin_command(&mut self, command: RunningCommand) -> Result<(), DurableError> {
+        if self.content.commands.len() >= MAX_COMMANDS {
+            self.content.commands.remove(0);
+        }
+        self.content.commands.push(command);
+        self.save()
+    }
+
+    /// A command has its first process.
+    ///
+    /// # Errors
+    /// It cannot be written; the command can still be found by its mark.
+    pub(super) fn command_started(&mut self, mark: &str, pid: Pid) -> Result<(), DurableError> {
+        if let Some(command) = self.content.commands.iter_mut().find(|command| command.mark == mark) {
+            command.has_started(pid);
+        }
+        self.save()
+    }
+
+    /// A command is over. To be written with what came of it.
+    pub(super) fn end_command(&mut self, mark: &str) {
+        self.content.commands.retain(|command| command.mark != mark);
+    }
+
+    /// What became of a command that an earlier agent left. The order that it carried out, if not reported yet, says so.
+    pub(super) fn end_leftover(&mut self, command: &RunningCommand, ending: Ending) {
+        if ending != Ending::Runs {
+            self.end_command(&command.mark);
+        }
+        let words = match ending {
+            Ending::WasOver => return,
+            Ending::Killed => "; it still ran and was killed when the agent was back",
+            Ending::Runs => "; it still runs and cannot be killed",
+        };
+        let entry = command.order_id.as_ref().and_then(|id| self.content.orders.get_mut(id));
+        if let Some(Entry { stage: Stage::Done(result), .. }) = entry
+            && result.message.starts_with(INTERRUPTED)
+        {
+            result.message = format!("{INTERRUPTED}{words}");
+        }
     }
 
     /// What to do with a true order that the server offered in a question begun at `asked_at_ms`.
     #[must_use]
-    pub(super) fn decide(&self, order_id: &str, asked_at_ms: i64) -> Decision {
+    pub(super) fn decide(&self, order_id: &str, kind: OrderKind, asked_at_ms: i64) -> Decision {
+        let was_lost =
+            self.content.lost_at_ms.is_some_and(|at_ms| asked_at_ms < at_ms.saturating_add(LOST_MS));
         match self.content.orders.get(order_id).map(|entry| &entry.stage) {
+            // An undo, even a second one, only makes things better.
+            None if was_lost && kind == OrderKind::Run => Decision::Lost,
             None if self.content.orders.len() >= MAX_ORDERS => Decision::Full,
             None => Decision::CarryOut,
             Some(Stage::Started { .. } | Stage::Done(_)) => Decision::Wait,
@@ -285,31 +379,78 @@ mod tests {
 
     fn journal() -> (tempfile::TempDir, Journal) {
         let dir = tempfile::tempdir().unwrap();
-        let journal = Journal::open(dir.path().join("orders.json"), 0).unwrap();
+        let journal = Journal::open(dir.path(), 0);
         (dir, journal)
     }
 
     #[test]
     fn an_order_is_carried_out_once_and_a_later_offer_is_a_replay() {
         let (_dir, mut journal) = journal();
-        assert_eq!(journal.decide("o", 0), Decision::CarryOut);
+        assert_eq!(journal.decide("o", OrderKind::Run, 0), Decision::CarryOut);
         journal.start(&order("o", None), 100).unwrap();
-        assert_eq!(journal.decide("o", 150), Decision::Wait);
+        assert_eq!(journal.decide("o", OrderKind::Run, 150), Decision::Wait);
         journal.finish(result("o")).unwrap();
-        assert_eq!(journal.decide("o", 250), Decision::Wait);
+        assert_eq!(journal.decide("o", OrderKind::Run, 250), Decision::Wait);
         journal.delivered("o", 300).unwrap();
-        assert_eq!(journal.decide("o", 250), Decision::Wait);
-        assert_eq!(journal.decide("o", 350), Decision::Replayed);
+        assert_eq!(journal.decide("o", OrderKind::Run, 250), Decision::Wait);
+        assert_eq!(journal.decide("o", OrderKind::Run, 350), Decision::Replayed);
     }
 
     #[test]
     fn after_a_crash_the_order_has_failed_and_its_undo_is_still_armed() {
         let (dir, mut journal) = journal();
         journal.start(&order("o", Some(900)), 100).unwrap();
-        let again = Journal::open(dir.path().join("orders.json"), 700).unwrap();
+        let again = Journal::open(dir.path(), 700);
         assert_eq!(again.undelivered().unwrap().outcome, Outcome::Failed);
         assert_eq!(again.next_undo().unwrap().undo_at_ms, 900);
-        assert_eq!(again.decide("o", 800), Decision::Wait);
+        assert_eq!(again.decide("o", OrderKind::Run, 800), Decision::Wait);
+    }
+
+    #[test]
+    fn a_broken_file_costs_no_undo_and_a_lost_memory_runs_nothing_for_a_while() {
+        let (dir, mut journal) = journal();
+        journal.start(&order("o", Some(900)), 100).unwrap();
+        assert!(!journal.was_broken());
+        for file in ["orders.json", "orders.copy.json"] {
+            let whole = std::fs::read(dir.path().join(file)).unwrap();
+            std::fs::write(dir.path().join(file), &whole[..whole.len() / 2]).unwrap();
+            let again = Journal::open(dir.path(), 700);
+            assert_eq!(again.next_undo().unwrap().undo_at_ms, 900, "{file}");
+            assert!(again.was_broken());
+        }
+        for file in ["orders.json", "orders.copy.json"] {
+            std::fs::write(dir.path().join(file), "{").unwrap();
+        }
+        let lost = Journal::open(dir.path(), 700);
+        assert_eq!(lost.next_undo(), None);
+        let again = Journal::open(dir.path(), 800);
+        for (kind, at_ms, decision) in [
+            (OrderKind::Run, 900, Decision::Lost),
+            (OrderKind::Undo, 900, Decision::CarryOut),
+            (OrderKind::Run, 700 + LOST_MS, Decision::CarryOut),
+        ] {
+            assert_eq!(again.decide("o", kind, at_ms), decision);
+        }
+        std::fs::remove_file(dir.path().join("orders.broken.json")).unwrap();
+        assert!(!again.was_broken());
+    }
+
+    #[test]
+    fn a_command_is_remembered_while_it_runs_and_its_order_tells_what_became_of_it() {
+        let (dir, mut journal) = journal();
+        journal.start(&order("o", None), 100).unwrap();
+        let command = RunningCommand::new(Some("o"), "stop");
+        journal.begin_command(command.clone()).unwrap();
+        journal.command_started(&command.mark, rustix::process::getpid()).unwrap();
+        let mut again = Journal::open(dir.path(), 700);
+        let left = again.commands().first().unwrap().clone();
+        assert_ne!(left, command, "it has a first process now");
+        again.end_leftover(&left, Ending::Runs);
+        assert_eq!(again.commands().len(), 1);
+        assert!(again.undelivered().unwrap().message.ends_with("; it still runs and cannot be killed"));
+        again.end_leftover(&left, Ending::Killed);
+        assert_eq!(again.commands(), []);
+        assert!(again.undelivered().unwrap().message.ends_with("was killed when the agent was back"));
     }
 
     #[test]
@@ -332,7 +473,7 @@ mod tests {
         journal.start(&order("o", Some(900)), 100).unwrap();
         let undo = journal.next_undo().unwrap().clone();
         journal.undone(&undo, report("first", Outcome::Succeeded), 1_000).unwrap();
-        let mut again = Journal::open(dir.path().join("orders.json"), 2_000).unwrap();
+        let mut again = Journal::open(dir.path(), 2_000);
         assert_eq!(again.next_undo(), None);
         assert_eq!(again.unreported().unwrap().id, "first");
         for number in 0..MAX_REPORTS {
@@ -362,7 +503,7 @@ mod tests {
             let entry = Entry { expires_at_ms: 5_000, stage: Stage::Delivered { at_ms: 1 } };
             journal.content.orders.insert(id, entry);
         }
-        assert_eq!(journal.decide("new", 2), Decision::Full);
+        assert_eq!(journal.decide("new", OrderKind::Run, 2), Decision::Full);
         journal.start(&order("late", None), 6_000).unwrap();
         assert_eq!(journal.content.orders.len(), 1);
     }

@@ -1,12 +1,15 @@
 //! Orders of drills: asks for them, checks them, carries out the actions that this host's own file defines.
 //!
 //! Invariants: nothing is carried out that is not signed by the pinned key, meant for this host, in time and new;
-//! one command of an action runs at a time; an undo with a time is carried out by the agent itself when the server
+//! one command of an action runs at a time, also after the agent was killed: what it left running is ended before
+//! anything else is done; an undo with a time is carried out by the agent itself when the server
 //! does not order it, also after a restart and also where orders are switched off.
 
 mod execute;
 mod journal;
+mod leftovers;
 mod refusals;
+mod twin_file;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +28,7 @@ use crate::{backoff, clock};
 
 use execute::Execution;
 use journal::{ArmedUndo, Decision, Journal};
+use leftovers::{Ending, RunningCommand};
 use refusals::Refusals;
 
 /// Commands that run at the same time. Further orders wait at the server.
@@ -36,6 +40,8 @@ const QUIET_PAUSE: Duration = Duration::from_secs(1);
 /// How often the clock is compared with the undo that is due next.
 const UNDO_TICK: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Why nothing is run beside a leftover that cannot be killed.
+const STILL_RUNS: &str = "an earlier command of this action still runs and cannot be killed";
 
 #[derive(Clone)]
 struct Desk {
@@ -53,18 +59,7 @@ struct Desk {
 
 /// Takes orders until it is stopped.
 pub async fn run(context: Context) {
-    let path = context.now().config.state_dir.join("orders.json");
-    let journal = match Journal::open(path, clock::now_ms()) {
-        Ok(journal) => journal,
-        Err(error) => {
-            let error = crate::error_chain(&error);
-            tracing::error!(
-                error,
-                "the memory of orders is unreadable: no order is accepted, no undo carried out"
-            );
-            return std::future::pending().await;
-        }
-    };
+    let journal = Journal::open(&context.now().config.state_dir, clock::now_ms());
     let desk = Desk {
         context,
         journal: Arc::new(Mutex::new(journal)),
@@ -74,6 +69,7 @@ pub async fn run(context: Context) {
         finished: Arc::new(Notify::new()),
         undone: Arc::new(Notify::new()),
     };
+    desk.end_leftovers(None).await;
     // Commands are children of this set: when the task is stopped, they are killed.
     let mut commands = tokio::task::JoinSet::new();
     tokio::join!(desk.poll(&mut commands), desk.deliver(), desk.report_undos(), desk.watch_undos());
@@ -142,19 +138,21 @@ impl Desk {
             Err(error) => {
                 let id = refusals::claimed_id(signed);
                 // One that expired while it was carried out is no news.
-                let known =
-                    id.as_deref().is_some_and(|id| self.journal().decide(id, asked_at_ms) == Decision::Wait);
+                let known = id.as_deref().is_some_and(|id| {
+                    self.journal().decide(id, OrderKind::Run, asked_at_ms) == Decision::Wait
+                });
                 if !(known && matches!(error, OrderError::Expired { .. })) {
                     self.refuse(signed, id, &error.to_string()).await;
                 }
                 return false;
             }
         };
-        let decision = self.journal().decide(&order.id, asked_at_ms);
+        let decision = self.journal().decide(&order.id, order.kind, asked_at_ms);
         let reason = match decision {
             Decision::Wait => return false,
             Decision::Replayed => "the order was carried out before",
             Decision::Full => "too many orders are remembered",
+            Decision::Lost => "this host has lost its memory of orders and runs none for an hour",
             Decision::CarryOut => match self.obstacle(&order) {
                 Some(reason) => reason,
                 None => return self.carry_out(order, commands),
@@ -241,7 +239,7 @@ impl Desk {
             refused("the order expired while another command of its action ran")
         } else {
             tracing::info!(order = order.id, drill = order.drill_id, action = order.action, kind = ?order.kind, "order begins");
-            self.execute(&order.action, order.kind).await
+            self.execute(&order.action, order.kind, Some(&order.id)).await
         };
         match order.kind {
             OrderKind::Run if !execution.started => self.journal().disarm_order(&order.id),
@@ -275,21 +273,74 @@ impl Desk {
         self.finished.notify_one();
     }
 
-    async fn execute(&self, action: &str, kind: OrderKind) -> Execution {
+    /// Runs the command of an action, which the caller has locked.
+    async fn execute(&self, name: &str, kind: OrderKind, order_id: Option<&str>) -> Execution {
         let running = self.context.now();
-        let Some(action) = running.config.actions.get(action) else {
+        let Some(action) = running.config.actions.get(name) else {
             return refused("the action was taken out of this host's configuration");
         };
         let arguments = match kind {
-            OrderKind::Run => Some(&action.command),
-            OrderKind::Undo => action.undo.as_ref(),
+            OrderKind::Run => &action.command,
+            OrderKind::Undo => match &action.undo {
+                Some(undo) => undo,
+                None => return refused("the action has no undo"),
+            },
         };
-        match arguments {
-            Some(arguments) => {
-                execute::execute(arguments, action.user.as_deref(), action.timeout_seconds.seconds()).await
+        let all_ended = self.end_leftovers(Some(name)).await;
+        let command = RunningCommand::new(order_id, name);
+        let mark = command.mark.clone();
+        let remembered = self.journal().begin_command(command);
+        if kind == OrderKind::Run {
+            if !all_ended {
+                self.journal().end_command(&mark);
+                return refused(STILL_RUNS);
             }
-            None => refused("the action has no undo"),
+            if remembered.is_err() {
+                self.journal().end_command(&mark);
+                return refused("this host cannot write to its disk");
+            }
         }
+        let started = |pid| {
+            if let Err(error) = self.journal().command_started(&mark, pid) {
+                tracing::error!(error = crate::error_chain(&error), "the memory of orders cannot be written");
+            }
+        };
+        let limit = action.timeout_seconds.seconds();
+        let mut execution = execute::execute(arguments, action.user.as_deref(), limit, &mark, started).await;
+        self.journal().end_command(&mark);
+        if !all_ended && execution.outcome == Outcome::Succeeded {
+            // It may be broken again by what still runs: it is not done, and will be tried again.
+            execution.outcome = Outcome::Failed;
+            execution.message = format!("undone, but {STILL_RUNS}");
+        }
+        execution
+    }
+
+    /// Ends what an earlier agent left running: of an action, which the caller has locked, or of all before anything is
+    /// done. True if nothing of it runs any more.
+    async fn end_leftovers(&self, action: Option<&str>) -> bool {
+        let is_of = |command: &&RunningCommand| action.is_none_or(|action| command.action == action);
+        let left: Vec<_> = self.journal().commands().iter().filter(is_of).cloned().collect();
+        let mut all_ended = true;
+        for command in left {
+            let ending = command.end().await;
+            match ending {
+                Ending::WasOver => {}
+                Ending::Killed => tracing::warn!(
+                    action = command.action,
+                    order = command.order_id,
+                    "a command that an earlier agent left running was killed"
+                ),
+                Ending::Runs => tracing::error!(
+                    action = command.action,
+                    order = command.order_id,
+                    "a command that an earlier agent left running cannot be killed"
+                ),
+            }
+            all_ended &= ending != Ending::Runs;
+            self.journal().end_leftover(&command, ending);
+        }
+        all_ended
     }
 
     fn lock_of(&self, action: &str) -> Arc<tokio::sync::Mutex<()>> {
@@ -347,7 +398,11 @@ impl Desk {
             let due = self.journal().next_undo().filter(|undo| undo.undo_at_ms <= clock::now_ms()).cloned();
             match due {
                 Some(undo) => self.undo_by_itself(&undo).await,
-                None => tokio::time::sleep(UNDO_TICK).await,
+                None => {
+                    let was_broken = self.journal().was_broken();
+                    self.context.counters.orders_memory_broken.set(u64::from(was_broken));
+                    tokio::time::sleep(UNDO_TICK).await;
+                }
             }
         }
     }
@@ -365,7 +420,7 @@ impl Desk {
             "no undo was ordered in time, the agent undoes by itself"
         );
         let started_at_ms = clock::now_ms();
-        let execution = self.execute(&undo.action, OrderKind::Undo).await;
+        let execution = self.execute(&undo.action, OrderKind::Undo, None).await;
         let succeeded = execution.outcome == Outcome::Succeeded;
         if succeeded {
             tracing::warn!(drill = undo.drill_id, action = undo.action, "undone by itself");

@@ -21,7 +21,7 @@ use siaga_agent::spool::Spool;
 use siaga_agent::state::Credentials;
 use siaga_protocol::agent_api::{EnrolRequest, EnrolResponse, Hello};
 use siaga_protocol::inventory::Inventory;
-use siaga_protocol::orders::{Order, OrderBatch, OrderResult, SignedOrder, public_key_text, sign};
+use siaga_protocol::orders::{AgentUndo, Order, OrderBatch, OrderResult, SignedOrder, public_key_text, sign};
 use siaga_protocol::{paths, remote_write};
 use tokio::sync::{Notify, watch};
 
@@ -49,6 +49,7 @@ pub struct Record {
     pub inventories: Vec<Inventory>,
     pub orders: Vec<SignedOrder>,
     pub results: Vec<OrderResult>,
+    pub undos: Vec<AgentUndo>,
     pub enrolments: Vec<EnrolRequest>,
 }
 
@@ -82,6 +83,7 @@ impl Server {
             .route(paths::INVENTORY, put(inventory))
             .route(paths::ORDERS, get(orders))
             .route(paths::ORDER_RESULTS, post(results))
+            .route(paths::AGENT_UNDOS, post(undos))
             .route(paths::ENROL, post(enrol))
             .with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -178,6 +180,10 @@ async fn orders(State(server): State<Server>) -> Json<OrderBatch> {
 
 async fn results(State(server): State<Server>, Json(body): Json<OrderResult>) {
     server.note(|record| record.results.push(body));
+}
+
+async fn undos(State(server): State<Server>, Json(body): Json<AgentUndo>) {
+    server.note(|record| record.undos.push(body));
 }
 
 async fn enrol(State(server): State<Server>, Json(body): Json<EnrolRequest>) -> Response {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 use siaga_promql::{Engine, EngineOptions};
 
+use super::shape;
 use super::template::Text;
 use crate::records::rules::Pairs;
 use crate::time::Millis;
@@ -136,32 +137,26 @@ const MAX_REPORTED: usize = 100;
 /// Reads the text of a file; `file` is its name in errors and answers.
 ///
 /// # Errors
-/// Everything that is wrong, a rule's first error each; of a text of the wrong shape only the first, because the rest
-/// cannot be read.
+/// Everything that is wrong: all that is wrong with the shape, and of the content of what can be read each rule's first
+/// error. Of a text that is no YAML only the first.
 pub(super) fn parse(file: &str, text: &str) -> Result<Vec<Group>, RuleFileErrors> {
     let reader = Reader { file, engine: Engine::new(EngineOptions::default()), found: RefCell::default() };
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(Vec::new());
     }
-    let raw: RawFile = serde_saphyr::from_str(text).map_err(|error| {
-        let error = error.without_snippet();
-        let text = error.to_string();
-        // The place is stated in front already.
-        let reason = text.split(" at line ").next().unwrap_or(&text).lines().collect::<Vec<_>>().join(" ");
-        RuleFileErrors(vec![reader.error(error.location().unwrap_or(Location::UNKNOWN), reason)])
-    })?;
-    let mut names = BTreeSet::new();
-    let mut groups = Vec::new();
-    for group in raw.groups {
-        if !names.insert(group.value.name.clone()) {
-            let reason = format!("group {:?}: the name is used twice", group.value.name);
-            reader.note(reader.error(group.referenced, reason));
+    let raw: Option<RawFile> = match serde_saphyr::from_str(text) {
+        Ok(raw) => Some(raw),
+        Err(error) => {
+            let shape = shape::look(text).filter(|shape| !shape.found.is_empty());
+            let Some(shape) = shape else { return Err(RuleFileErrors(vec![reader.shape_error(&error)])) };
+            for shape::Finding { line, column, reason } in shape.found {
+                reader.note(RuleFileError { file: file.to_owned(), line, column, reason });
+            }
+            // What cannot be read without what is wrong would only say so again.
+            shape.mended.and_then(|mended| serde_saphyr::from_str(&mended).ok())
         }
-        match reader.group(group) {
-            Ok(group) => groups.push(group),
-            Err(error) => reader.note(error),
-        }
-    }
+    };
+    let groups = reader.groups(raw);
     let mut found = reader.found.into_inner();
     found.sort_by_key(|error| (error.line, error.column));
     if found.is_empty() { Ok(groups) } else { Err(RuleFileErrors(found)) }
@@ -189,6 +184,30 @@ impl Reader<'_> {
             column: at.column().max(1),
             reason: reason.into(),
         }
+    }
+
+    /// What the reader of types says.
+    fn shape_error(&self, error: &serde_saphyr::Error) -> RuleFileError {
+        let text = error.without_snippet().to_string();
+        // The place is stated in front already.
+        let reason = text.split(" at line ").next().unwrap_or(&text).lines().collect::<Vec<_>>().join(" ");
+        self.error(error.location().unwrap_or(Location::UNKNOWN), reason)
+    }
+
+    fn groups(&self, raw: Option<RawFile>) -> Vec<Group> {
+        let mut names = BTreeSet::new();
+        let mut groups = Vec::new();
+        for group in raw.into_iter().flat_map(|raw| raw.groups) {
+            if !names.insert(group.value.name.clone()) {
+                let reason = format!("group {:?}: the name is used twice", group.value.name);
+                self.note(self.error(group.referenced, reason));
+            }
+            match self.group(group) {
+                Ok(group) => groups.push(group),
+                Err(error) => self.note(error),
+            }
+        }
+        groups
     }
 
     fn group(&self, raw: Spanned<RawGroup>) -> Result<Group, RuleFileError> {
@@ -401,7 +420,7 @@ groups:
     fn a_wrong_file_is_refused_with_line_and_rule() {
         for (from, to, wanted) in [
             ("limit: 10", "limit: many", "a.yml:5:12: "),
-            ("interval: 30s", "intervall: 30s", "a.yml:4:5: unknown field `intervall`"),
+            ("interval: 30s", "intervall: 30s", "a.yml:4:5: group \"disk\": intervall: unknown field"),
             (
                 "interval: 30s",
                 "interval: soon",
@@ -434,7 +453,11 @@ groups:
                 "- record: a\n        alert: b\n        expr: |",
                 "a.yml:10:9: group \"disk\": a rule has either",
             ),
-            ("expr: node_filesystem_avail_bytes < 5", "for: 5m", "a.yml:19:9: missing field `expr`"),
+            (
+                "expr: node_filesystem_avail_bytes < 5",
+                "for: 5m",
+                "a.yml:18:9: group \"disk\", alert \"DiskFull\": expr: missing",
+            ),
             (
                 "expr: node_load1 / 4",
                 "expr: node_load1 / 4\n        for: 1m",
@@ -451,6 +474,18 @@ groups:
         let lines: Vec<&str> = found.lines().collect();
         assert!(lines.len() == 2 && lines[0].starts_with("a.yml:9:15:"), "{found}");
         assert!(lines[1].starts_with("a.yml:13:14:"), "{found}");
+        let wrong = GOOD
+            .replace("interval: 30s", "intervall: 30s")
+            .replace("for: 1m30s", "foor: 1m30s")
+            .replace("node_load1 / 4", "node_load1 /")
+            .replace("expr: node_filesystem_avail_bytes < 5", "for: 5m");
+        let found = parse("a.yml", &wrong).unwrap_err().to_string();
+        let places: Vec<&str> = found.lines().filter_map(|line| line.get(..9)).collect();
+        assert_eq!(
+            places,
+            ["a.yml:4:5", "a.yml:9:1", "a.yml:13:", "a.yml:18:"],
+            "shape and content: {found}"
+        );
         let twice = "groups:\n  - name: a\n  - name: a\n";
         assert_eq!(
             parse("a.yml", twice).unwrap_err().to_string(),

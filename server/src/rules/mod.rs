@@ -9,6 +9,7 @@ mod evaluate;
 mod format;
 pub mod http;
 mod load;
+mod shape;
 mod signals;
 mod template;
 

@@ -194,6 +194,24 @@ fn zone_name(at: &jiff::Zoned) -> String {
     }
 }
 
+impl Page {
+    /// A sentence in pieces, with those that a machine said marked: they stand in quotation marks in the catalogue, and
+    /// are in no language of the reader.
+    #[must_use]
+    pub fn pieces<'a>(&self, text: &'a str) -> Vec<(&'a str, bool)> {
+        let mut found = Vec::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('“') {
+            let Some((quoted, after)) = after.split_once('”') else { break };
+            found.extend([(before, false), (quoted, true)]);
+            rest = after;
+        }
+        found.push((rest, false));
+        found.retain(|(piece, _)| !piece.is_empty());
+        found
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,5 +243,16 @@ mod tests {
         assert_eq!(page(Language::English).day_short(at), "24 Nov");
         assert_eq!(page(Language::Indonesian).month_short(at), "Nov 2026");
         assert_eq!(page(Language::Indonesian).duration(125_000), "2 menit");
+    }
+
+    #[test]
+    fn what_a_machine_said_is_told_apart_from_the_sentence_around_it() {
+        let page = page(Language::Indonesian);
+        assert_eq!(
+            page.pieces("langkah A: pesan agen: “no such action”; ulangi"),
+            [("langkah A: pesan agen: ", false), ("no such action", true), ("; ulangi", false)]
+        );
+        assert_eq!(page.pieces("tanpa “akhir"), [("tanpa “akhir", false)]);
+        assert!(page.pieces("").is_empty());
     }
 }

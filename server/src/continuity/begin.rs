@@ -124,7 +124,11 @@ async fn open_and_drive(
             Vec::new(),
             problems
                 .into_iter()
-                .map(|problem| Reason::NotPossible { field: problem.field, why: problem.reason })
+                .map(|problem| Reason::NotPossible {
+                    field: problem.field,
+                    why: problem.reason,
+                    problem: problem.fleet,
+                })
                 .collect(),
         ),
     };

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::checks::{Finding, look, look_until};
 use super::journal::{self, AnswerNote, CheckTime, Entry, Fact, OrderNote};
 use super::machine::{Machine, Phase, Task};
+use super::measure::Measurement;
 use super::plan::{Check, Plan, ResolvedStep, Undo};
 use super::prober::{Prober, client};
 use super::reason::Reason;
@@ -70,7 +71,8 @@ pub(super) struct Run {
     orders: BTreeMap<usize, OrderNote>,
     reasons: Vec<Reason>,
     fault_ms: Option<Millis>,
-    measured: Option<(Option<Millis>, Millis)>,
+    /// Recovery time and downtime; `None` where they were not measured.
+    measured: Option<(Option<Millis>, Option<Millis>)>,
 }
 
 impl Run {
@@ -150,7 +152,7 @@ impl Run {
             self.record(Fact::Stopped { reason: Reason::ServerRestarted }).await?;
         }
         // What was measured across the end of the server would not be a measurement.
-        self.measured.get_or_insert((None, 0));
+        self.measured.get_or_insert((None, None));
         if let Some((step, order, kind)) = open {
             let answer = self.wait(&order).await?;
             match kind {
@@ -304,26 +306,19 @@ impl Run {
         let until_ms = now_ms();
         let probes = prober.measure(self.fault_ms.unwrap_or(until_ms), until_ms).await;
         let target_ms = millis(self.plan.rto);
-        let reasons: Vec<Reason> = probes
-            .iter()
-            .filter_map(|found| match found.rto_ms {
-                None => Some(Reason::StillDown { probe: found.probe.clone() }),
-                Some(rto_ms) if rto_ms > target_ms => {
-                    Some(Reason::RtoExceeded { probe: found.probe.clone(), rto_ms, target_ms })
-                }
-                Some(_) => None,
-            })
-            .collect();
+        let reasons: Vec<Reason> = probes.iter().flat_map(|found| missed(found, target_ms)).collect();
+        // A pause of the measuring is told, but is no failure where it cannot hide one.
+        let met = reasons.iter().all(|reason| matches!(reason, Reason::PartlyUnmeasured { .. }));
         self.take_measured(&probes);
-        self.record(Fact::Measured { met: reasons.is_empty(), probes, reasons }).await
+        self.record(Fact::Measured { met, probes, reasons }).await
     }
 
     /// The worst of all probes stands for the drill.
-    fn take_measured(&mut self, probes: &[super::measure::Measurement]) {
+    fn take_measured(&mut self, probes: &[Measurement]) {
         let recovered: Option<Vec<Millis>> = probes.iter().map(|found| found.rto_ms).collect();
         let rto_ms = recovered.and_then(|times| times.into_iter().max());
         let downtime_ms = probes.iter().map(|found| found.downtime_ms).max().unwrap_or(0);
-        self.measured = Some((rto_ms, downtime_ms));
+        self.measured = Some((rto_ms, Some(downtime_ms)));
     }
 
     async fn undo(&mut self, index: usize) -> anyhow::Result<()> {
@@ -391,7 +386,7 @@ impl Run {
                     status: verdict.code(),
                     restored,
                     rto_ms: rto_ms.flatten(),
-                    downtime_ms,
+                    downtime_ms: downtime_ms.flatten(),
                     reasons: &text,
                 };
                 drills::end(db, &id, ending)?;
@@ -448,6 +443,26 @@ impl Run {
         };
         self.plan.steps.iter().skip(index).map(one).sum::<Duration>() + self.pace.dead_man_margin
     }
+}
+
+/// What one probe says against the target.
+fn missed(found: &Measurement, target_ms: Millis) -> Vec<Reason> {
+    let probe = || found.probe.clone();
+    let mut reasons = Vec::new();
+    match found.rto_ms {
+        None => reasons.push(Reason::StillDown { probe: probe() }),
+        Some(rto_ms) if rto_ms > target_ms => {
+            reasons.push(Reason::RtoExceeded { probe: probe(), rto_ms, target_ms });
+        }
+        Some(_) if found.leaves_open(target_ms) => {
+            reasons.push(Reason::RtoUnproven { probe: probe(), target_ms });
+        }
+        Some(_) => {}
+    }
+    if !found.unmeasured.is_empty() {
+        reasons.push(Reason::PartlyUnmeasured { probe: probe(), unmeasured_ms: found.unmeasured_ms() });
+    }
+    reasons
 }
 
 fn succeeded(answer: Option<&OrderResult>) -> bool {

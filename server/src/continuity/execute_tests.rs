@@ -242,7 +242,15 @@ async fn a_good_drill_passes_and_is_measured_undone_and_reported() {
     let report = report::respond(&app, &detail.drill.id, Language::Indonesian).await.unwrap();
     let html = axum::body::to_bytes(report.into_body(), 1 << 22).await.unwrap();
     let html = String::from_utf8(html.to_vec()).unwrap();
-    for wanted in ["Laporan Uji Coba", "Langkah 0", "<svg", "budi", detail.journal_hash.as_deref().unwrap()] {
+    for wanted in [
+        "class=\"wide\"",
+        "class=\"slim\"",
+        "Laporan Uji Coba",
+        "Langkah 0",
+        "<svg",
+        "budi",
+        detail.journal_hash.as_deref().unwrap(),
+    ] {
         assert!(html.contains(wanted), "{wanted} is not in the report");
     }
     assert!(!html.contains("continuity."), "a text is missing from the catalogue");
@@ -416,13 +424,13 @@ async fn dates_that_passed_while_the_server_was_off_are_recorded_once_and_start_
     let world = World::healthy();
     let app = scene(folder.path(), &world, 1).await;
     let now = now_ms();
-    tick::look(&app, now).await.unwrap();
+    tick::look(&app, &Mutex::default(), now).await.unwrap();
     let list = || app.records.run(|db| drills::latest(db, None, 10));
     assert!(list().await.unwrap().is_empty(), "a new plan owes nothing for the past");
     let schedule = super::schedule::Schedule::parse("0 9 * * *", "Asia/Jakarta").unwrap();
     let later = schedule.next_after(now).unwrap() + 3 * DAY_MS + DAY_MS / 48;
-    tick::look(&app, later).await.unwrap();
-    tick::look(&app, later + 5_000).await.unwrap();
+    tick::look(&app, &Mutex::default(), later).await.unwrap();
+    tick::look(&app, &Mutex::default(), later + 5_000).await.unwrap();
     let found = list().await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].status.as_str(), found[0].scheduled_for_ms), ("missed", Some(later - DAY_MS / 48)));

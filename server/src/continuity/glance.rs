@@ -59,6 +59,6 @@ fn in_words(page: &Page, drill: &Drill) -> LatestDrill {
         badge: badge(&drill.status),
         status: page.t(&format!("continuity.status.{}", drill.status)),
         at_ms: drill.scheduled_for_ms.unwrap_or(drill.created_at_ms),
-        recovery: drill.rto_ms.map(|rto| report::length(page, rto)),
+        recovery: drill.rto_ms.map(|_| report::recovery(page, drill)),
     }
 }

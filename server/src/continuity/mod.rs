@@ -27,9 +27,11 @@ pub mod schedule;
 mod signals;
 mod tick;
 mod timeline;
+mod watch;
 
 pub use bodies::{DrillBody, DrillDetail, JournalBody, ProblemBody, Started};
 pub(crate) use glance::glance;
+pub(crate) use pages::plan_name;
 pub use running::RunningDrill;
 pub(crate) use tick::start_tasks;
 

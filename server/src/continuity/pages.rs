@@ -6,11 +6,11 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 
 use super::begin::{fleet, library, start};
-use super::bodies::{load, measured_of, phase_of, reasons_of};
+use super::bodies::{ProblemBody, load, measured_of, phase_of, reasons_of};
 use super::http::{problems_of, stop_drill};
 use super::journal::{self, Entry as JournalEntry};
 use super::machine::Phase;
-use super::plan::{HostState, Library, Plan};
+use super::plan::{Entry as PlanEntry, HostState, Library, Plan};
 use super::reason::say_all;
 use super::report::{self, Row, fact_rows};
 use super::schedule::{blackout_at, next_allowed};
@@ -43,7 +43,34 @@ struct PlanRow {
     service: String,
     next: Option<String>,
     last: Option<DrillRow>,
-    problems: Vec<String>,
+    problems: Option<Problems>,
+}
+
+/// What stands against a plan.
+struct Problems {
+    /// What kind of trouble it is, as a sentence.
+    heading: String,
+    /// Place, sentence, and whether the sentence is of the machine.
+    list: Vec<(String, String, bool)>,
+}
+
+impl Problems {
+    /// Nothing if all is well.
+    fn new(page: &Page, entry: &PlanEntry, hosts: &[HostState]) -> Option<Self> {
+        let found = problems_of(entry, hosts);
+        let heading = match &entry.plan {
+            Ok(_) => "continuity.problems.fleet",
+            Err(_) => "continuity.problems.file",
+        };
+        let list: Vec<_> = found
+            .into_iter()
+            .map(|ProblemBody { at, text }| match at.fleet {
+                Some(problem) => (at.field, problem.say(page.lang()), false),
+                None => (String::new(), text, true),
+            })
+            .collect();
+        (!list.is_empty()).then(|| Self { heading: page.t(heading), list })
+    }
 }
 
 /// A drill in lists.
@@ -68,7 +95,7 @@ impl DrillRow {
             at: page.datetime(drill.scheduled_for_ms.unwrap_or(drill.created_at_ms)),
             status: page.t(&format!("continuity.status.{}", drill.status)),
             badge: badge(&drill.status),
-            rto: drill.rto_ms.map_or_else(|| "–".to_owned(), |rto| report::length(page, rto)),
+            rto: report::recovery(page, drill),
             target: report::length(page, drill.rto_target_ms),
             journalled: drill.status != drills::MISSED,
         }
@@ -76,7 +103,7 @@ impl DrillRow {
 }
 
 /// Name of a drill's plan in the viewer's language. The plan is read only where it can say another one.
-pub(super) fn plan_name(page: &Page, drill: &Drill) -> String {
+pub(crate) fn plan_name(page: &Page, drill: &Drill) -> String {
     let plan = (page.lang() == "en").then(|| Plan::read(&drill.plan_file, &drill.plan_text).ok()).flatten();
     plan.map_or_else(|| drill.plan_name.clone(), |plan| plan.say(page.lang(), &drill.plan_name).to_owned())
 }
@@ -109,9 +136,10 @@ async fn overview(State(app): State<App>, view: View) -> Result<Html<String>, Pa
         let (library, hosts) = (library(&app).await?, fleet(&app).await?);
         let history = app.records.run(|db| drills::latest(db, None, HISTORY)).await?;
         let mut last = Vec::new();
-        for (plan, _) in library.good() {
-            let id = plan.id.clone();
-            last.extend(app.records.run(move |db| drills::latest(db, Some(&id), 1)).await?);
+        for entry in &library.entries {
+            let (id, file) = (entry.stated_id(), entry.file.clone());
+            let found = app.records.run(move |db| drills::latest_of_file(db, id.as_deref(), &file));
+            last.push(found.await?);
         }
         let running = history.iter().find(|drill| drill.status == drills::RUNNING);
         render(&Overview {
@@ -126,32 +154,36 @@ async fn overview(State(app): State<App>, view: View) -> Result<Html<String>, Pa
     work.await.map_err(|error: ApiError| PageError::new(&page, error))
 }
 
+/// `last` holds the newest drill of each entry.
 fn plan_rows(
     page: &Page,
     library: &Library,
     hosts: &[HostState],
-    last: &[Drill],
+    last: &[Option<Drill>],
     now: Millis,
 ) -> Vec<PlanRow> {
-    let row = |entry: &super::plan::Entry| {
+    let row = |(entry, last): (&PlanEntry, &Option<Drill>)| {
         let plan = entry.plan.as_ref().ok();
         let next = plan.and_then(|plan| {
             plan.schedule.as_ref().and_then(|schedule| next_allowed(schedule, &plan.blackouts, now))
         });
+        let last = last.as_ref();
+        // Of a broken file, its last drill still tells what plan it was.
+        let known = || last.map(|drill| format!("{} ({})", plan_name(page, drill), entry.file));
         PlanRow {
             id: plan.map(|plan| plan.id.clone()),
-            name: plan
-                .map_or_else(|| entry.file.clone(), |plan| plan.say(page.lang(), &plan.name).to_owned()),
+            name: match plan {
+                Some(plan) => plan.say(page.lang(), &plan.name).to_owned(),
+                None => known().unwrap_or_else(|| entry.file.clone()),
+            },
             service: plan
                 .map_or_else(|| "–".to_owned(), |plan| plan.say(page.lang(), &plan.service).to_owned()),
             next: next.map(|at| page.datetime(at)),
-            last: plan
-                .and_then(|plan| last.iter().find(|drill| drill.plan_id == plan.id))
-                .map(|drill| DrillRow::new(page, drill)),
-            problems: problems_of(entry, hosts).into_iter().map(|problem| problem.text).collect(),
+            last: last.map(|drill| DrillRow::new(page, drill)),
+            problems: Problems::new(page, entry, hosts),
         }
     };
-    library.entries.iter().map(row).collect()
+    library.entries.iter().zip(last).map(row).collect()
 }
 
 #[derive(Template)]
@@ -160,7 +192,7 @@ struct Confirm<'a> {
     page: &'a Page,
     plan: &'a Plan,
     rto: String,
-    problems: Vec<String>,
+    problems: Option<Problems>,
     blackout: Option<String>,
     running: bool,
 }
@@ -177,7 +209,7 @@ async fn confirm(
         render(&Confirm {
             plan,
             rto: report::length(&page, millis(plan.rto)),
-            problems: problems_of(entry, &hosts).into_iter().map(|problem| problem.text).collect(),
+            problems: Problems::new(&page, entry, &hosts),
             blackout: blackout_at(&plan.blackouts, now_ms())
                 .map(|blackout| plan.say(page.lang(), &blackout.name).to_owned()),
             running: app.running_drill.id().is_some(),
@@ -269,4 +301,28 @@ async fn show_report(
     let language = view.language();
     let page = view.page(Section::Continuity);
     report::respond(&app, &id, language).await.map_err(|error| PageError::new(&page, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Language, TimeZoneName};
+
+    #[test]
+    fn a_plan_whose_file_is_broken_keeps_its_last_drill_and_says_what_is_wrong_in_the_language_of_the_page() {
+        let page = Page::detached(Language::Indonesian, "LPSE", TimeZoneName::default(), false);
+        let folder = tempfile::tempdir().unwrap();
+        let good = include_str!("../../../deploy/plans/lab.toml");
+        std::fs::write(folder.path().join("a.toml"), good.replace("kind = ", "kidn = ")).unwrap();
+        std::fs::write(folder.path().join("b.toml"), good).unwrap();
+        let library = super::super::plan::read_folder(folder.path()).unwrap();
+        let drill = Drill { plan_name: "Alih layanan".to_owned(), ..Drill::default() };
+        let rows = plan_rows(&page, &library, &[], &[Some(drill), None], 0);
+        assert!(rows[0].last.is_some() && rows[1].last.is_none());
+        assert_eq!((rows[0].name.as_str(), &rows[0].id), ("Alih layanan (a.toml)", &None));
+        let [broken, unfit] = [0, 1].map(|index: usize| rows[index].problems.as_ref().unwrap());
+        assert!(broken.list.iter().all(|(_, text, machine)| *machine && text.starts_with("a.toml:")));
+        assert_eq!(unfit.list[0].0, "step[0].action");
+        assert!(unfit.list[0].1.starts_with("tidak ada server terdaftar") && !unfit.list[0].2);
+    }
 }

@@ -74,7 +74,10 @@ impl Prober {
     pub(super) fn unstable(&self, after_ms: Millis, stable_ms: Millis) -> Vec<String> {
         self.tracks
             .iter()
-            .filter(|track| track.with(|trace| !is_stable(&trace.points, after_ms, stable_ms)))
+            .filter(|track| {
+                let interval = millis(track.probe.interval);
+                track.with(|trace| !is_stable(&trace.points, interval, after_ms, stable_ms))
+            })
             .map(|track| track.probe.name.clone())
             .collect()
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::Plan;
+use super::plan::{FleetProblem, Plan};
 
 /// A reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,9 @@ pub enum Reason {
         field: String,
         /// Why, in English as `check` says it.
         why: String,
+        /// The same, typed; drills of earlier versions have only the words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        problem: Option<FleetProblem>,
     },
     /// The agent reported a failure.
     ActionFailed {
@@ -61,6 +64,20 @@ pub enum Reason {
         rto_ms: i64,
         /// Target, milliseconds.
         target_ms: i64,
+    },
+    /// What was not measured leaves it open whether the target was met.
+    RtoUnproven {
+        /// Name of the probe.
+        probe: String,
+        /// Target, milliseconds.
+        target_ms: i64,
+    },
+    /// The probe was not asked all the time, so that its figures are lower bounds.
+    PartlyUnmeasured {
+        /// Name of the probe.
+        probe: String,
+        /// Time without questions, milliseconds.
+        unmeasured_ms: i64,
     },
     /// The service did not come back before the rollback.
     StillDown {
@@ -111,7 +128,7 @@ impl Reason {
             Self::ProbeUnhealthy { probe } => {
                 ("continuity.reason.probe_unhealthy", vec![("probe", own(probe))])
             }
-            Self::NotPossible { field, why } => {
+            Self::NotPossible { field, why, .. } => {
                 ("continuity.reason.not_possible", vec![("field", own(field)), ("why", own(why))])
             }
             Self::ActionFailed { step, message } => {
@@ -128,6 +145,14 @@ impl Reason {
             Self::RtoExceeded { probe, rto_ms, target_ms } => (
                 "continuity.reason.rto_exceeded",
                 vec![("probe", own(probe)), ("rto", rto_ms.to_string()), ("target", target_ms.to_string())],
+            ),
+            Self::RtoUnproven { probe, target_ms } => (
+                "continuity.reason.rto_unproven",
+                vec![("probe", own(probe)), ("target", target_ms.to_string())],
+            ),
+            Self::PartlyUnmeasured { probe, unmeasured_ms } => (
+                "continuity.reason.partly_unmeasured",
+                vec![("probe", own(probe)), ("unmeasured", unmeasured_ms.to_string())],
             ),
             Self::StillDown { probe } => ("continuity.reason.still_down", vec![("probe", own(probe))]),
             Self::UndoFailed { step, host, message } => (
@@ -153,6 +178,13 @@ impl Reason {
         self.say_with(language, &Clone::clone)
     }
 
+    fn fleet_problem(&self) -> Option<&FleetProblem> {
+        match self {
+            Self::NotPossible { problem, .. } => problem.as_ref(),
+            _ => None,
+        }
+    }
+
     /// As [`Reason::say`], with the names that the plan gave said by `named`.
     fn say_with(&self, language: &str, named: &dyn Fn(&String) -> String) -> String {
         let (key, values) = self.text();
@@ -162,6 +194,7 @@ impl Reason {
                 "check" | "probe" | "step" | "blackout" => named(value),
                 "message" => agent_words(language, value),
                 "found" => found_words(language, value),
+                "why" => self.fleet_problem().map_or_else(|| value.clone(), |problem| problem.say(language)),
                 _ => value.clone(),
             };
             text.replace(&format!("%{{{name}}}"), &value)
@@ -169,7 +202,7 @@ impl Reason {
     }
 }
 
-/// What an agent said of its command, in words where they are known: `exit status: 0` is what the system calls it.
+/// What an agent said of its command, in words where they are known, else introduced and quoted: `exit status: 0` is what the system calls it.
 #[must_use]
 pub fn agent_words(language: &str, message: &str) -> String {
     let words = |key: &str| rust_i18n::t!(key, locale = language).into_owned();
@@ -178,7 +211,8 @@ pub fn agent_words(language: &str, message: &str) -> String {
         (Some("0"), _) => words("continuity.agent.done"),
         (Some(status), _) => words("continuity.agent.status").replace("%{status}", status),
         (None, Some(seconds)) => words("continuity.agent.killed").replace("%{seconds}", seconds),
-        _ => message.to_owned(),
+        _ if message.is_empty() => String::new(),
+        _ => words("continuity.agent.said").replace("%{message}", message),
     }
 }
 
@@ -190,7 +224,14 @@ pub fn found_words(language: &str, found: &str) -> String {
         "HTTP timeout" => "continuity.found.timeout",
         "HTTP connect" => "continuity.found.connect",
         "HTTP broken" => "continuity.found.broken",
-        _ => return found.to_owned(),
+        _ => {
+            return match found.strip_prefix("PromQL: ") {
+                Some(message) => {
+                    rust_i18n::t!("continuity.found.query", locale = language).replace("%{message}", message)
+                }
+                None => found.to_owned(),
+            };
+        }
     };
     rust_i18n::t!(key, locale = language).into_owned()
 }
@@ -212,7 +253,7 @@ mod tests {
             ("exit status: 0", "selesai tanpa kesalahan", "done without an error"),
             ("exit status: 3", "berakhir dengan kode 3", "ended with status 3"),
             ("killed after 10 s", "dihentikan paksa setelah 10 detik", "killed after 10 s"),
-            ("no such action", "no such action", "no such action"),
+            ("no such action", "pesan agen: “no such action”", "the agent said “no such action”"),
         ] {
             assert_eq!(
                 (agent_words("id", said), agent_words("en", said)),
@@ -220,6 +261,7 @@ mod tests {
             );
         }
         assert_eq!(found_words("id", "HTTP timeout"), "tidak menjawab dalam batas waktu");
+        assert_eq!(found_words("id", "PromQL: timed out"), "kueri gagal: “timed out”");
         assert_eq!(found_words("id", "HTTP 503 (≠ 200)"), "HTTP 503 (≠ 200)");
     }
 }

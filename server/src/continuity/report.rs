@@ -14,13 +14,13 @@ use super::journal::{self, CheckTime, Entry as JournalEntry, Fact};
 use super::machine::Phase;
 use super::measure::Measurement;
 use super::plan::{Plan, Undo};
-use super::reason::{agent_words, found_words, say_all};
+use super::reason::{Reason, agent_words, found_words, say_all};
 use super::timeline;
 use crate::app::App;
 use crate::config::Language;
 use crate::console::Page;
 use crate::http::ApiError;
-use crate::records::drills::Drill;
+use crate::records::drills::{self, Drill};
 use crate::time::{Millis, SECOND_MS, millis, now_ms};
 
 /// The document's own style; the answer allows exactly this one by its hash.
@@ -43,6 +43,7 @@ pub(super) struct MeasuredRow {
     pub(super) longest: String,
     pub(super) rto: String,
     pub(super) failed: String,
+    pub(super) unmeasured: Option<String>,
 }
 
 /// A check before or after, for people.
@@ -76,7 +77,7 @@ struct Report<'a> {
     rollback: Vec<Row>,
     facts: Vec<Row>,
     without_undo: Vec<(String, String)>,
-    timeline: String,
+    timeline: timeline::Pictures,
     hash: String,
     entries: usize,
     problem: Option<String>,
@@ -104,8 +105,8 @@ pub(super) async fn respond(app: &App, id: &str, language: Language) -> Result<R
             .as_ref()
             .and_then(|plan| plan.rpo)
             .map_or_else(|| "–".to_owned(), |rpo| length(&page, millis(rpo))),
-        rto: drill.rto_ms.map_or_else(|| "–".to_owned(), |rto| length(&page, rto)),
-        met: drill.rto_ms.is_some_and(|rto| rto <= drill.rto_target_ms),
+        rto: recovery(&page, &drill),
+        met: drill.rto_ms.is_some_and(|rto| rto <= drill.rto_target_ms) && !unproven(&drill),
         checks: check_rows(&page, plan.as_ref(), &entries),
         measured: measured_rows(&page, plan.as_ref(), measured_of(&entries)),
         reasons: say_all(&reasons_of(&drill), plan.as_ref(), page.lang()),
@@ -189,12 +190,46 @@ pub(super) fn measured_rows(page: &Page, plan: Option<&Plan>, found: &[Measureme
             probe: said(page, plan, &one.probe),
             resolution: length(page, one.interval_ms),
             detection: or_dash(one.detection_ms),
-            downtime: length(page, one.downtime_ms),
-            longest: length(page, one.longest_gap_ms),
-            rto: one.rto_ms.map_or_else(|| page.t("continuity.not_recovered"), |rto| length(page, rto)),
+            downtime: bound(page, one.downtime_ms, !one.unmeasured.is_empty()),
+            longest: bound(page, one.longest_gap_ms, !one.unmeasured.is_empty()),
+            rto: one.rto_ms.map_or_else(
+                || page.t("continuity.not_recovered"),
+                |rto| bound(page, rto, !one.unmeasured.is_empty()),
+            ),
+            unmeasured: (!one.unmeasured.is_empty()).then(|| length(page, one.unmeasured_ms())),
             failed: format!("{} / {}", one.failed, one.total),
         })
         .collect()
+}
+
+/// A measured length of time; a lower bound if something was not measured beside it.
+fn bound(page: &Page, value: Millis, at_least: bool) -> String {
+    match (value, at_least) {
+        (_, false) => length(page, value),
+        (0, true) => page.t("continuity.cannot_tell"),
+        (_, true) => page.tv("continuity.at_least", &[("length", &length(page, value))]),
+    }
+}
+
+/// The recovery time of a drill, or why there is none.
+pub(super) fn recovery(page: &Page, drill: &Drill) -> String {
+    if drill.ended_at_ms.is_none() || matches!(drill.status.as_str(), "refused" | drills::MISSED) {
+        return "–".to_owned();
+    }
+    match (drill.rto_ms, drill.downtime_ms) {
+        (Some(rto), _) => {
+            let partly = |reason: &Reason| matches!(reason, Reason::PartlyUnmeasured { .. });
+            bound(page, rto, reasons_of(drill).iter().any(partly))
+        }
+        // A service that did not come back was down.
+        (None, Some(downtime)) if downtime > 0 => page.t("continuity.not_recovered"),
+        (None, _) => page.t("continuity.unmeasured"),
+    }
+}
+
+/// Whether what was not measured leaves it open that the target was met.
+fn unproven(drill: &Drill) -> bool {
+    reasons_of(drill).iter().any(|reason| matches!(reason, Reason::RtoUnproven { .. }))
 }
 
 /// A measured length of time: milliseconds up to ten seconds, then seconds with one decimal.
@@ -300,6 +335,31 @@ mod tests {
         assert_eq!(length(&page, 405), "405 milidetik");
         assert_eq!(length(&page, 9_999), "9.999 milidetik");
         assert_eq!(length(&page, 12_340), "12,3 detik");
+    }
+
+    #[test]
+    fn a_recovery_time_beside_unmeasured_time_is_a_lower_bound_and_none_is_claimed_without_measuring() {
+        let page = Page::detached(Language::Indonesian, "LPSE", TimeZoneName::default(), false);
+        let partly = [Reason::PartlyUnmeasured { probe: "p".to_owned(), unmeasured_ms: 900 }];
+        let partly = serde_json::to_string(&partly).unwrap();
+        for (status, rto_ms, downtime_ms, reasons, wanted) in [
+            ("passed", Some(405), Some(405), "[]", "405 milidetik"),
+            ("passed", Some(405), Some(405), partly.as_str(), "sekurang-kurangnya 405 milidetik"),
+            ("passed", Some(0), Some(0), partly.as_str(), "tidak dapat dipastikan"),
+            ("failed", None, Some(900), "[]", "tidak pulih"),
+            ("aborted", None, None, "[]", "tidak diukur"),
+            ("refused", None, None, "[]", "–"),
+        ] {
+            let drill = Drill {
+                status: status.to_owned(),
+                ended_at_ms: Some(1),
+                rto_ms,
+                downtime_ms,
+                reasons: reasons.to_owned(),
+                ..Drill::default()
+            };
+            assert_eq!(recovery(&page, &drill), wanted);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The background tasks: takes up unfinished drills, starts due ones, records missed ones.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -9,6 +10,7 @@ use super::execute::Pace;
 use super::plan::{Entry, Plan};
 use super::reason::Reason;
 use super::schedule::{Due, due};
+use super::watch::Watch;
 use crate::app::{App, every};
 use crate::records::drills;
 use crate::time::{Millis, SECOND_MS, now_ms};
@@ -22,15 +24,19 @@ const SIGNALS_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Starts the background tasks of this part.
 pub(crate) fn start_tasks(set: &mut JoinSet<()>, app: &App) {
+    let watch = Arc::new(Mutex::new(Watch::default()));
     every(
         set,
         app,
         "run_due_drills",
         |_| INTERVAL,
-        |app| async move {
-            // Unfinished ones first: what is broken is repaired before anything new is broken.
-            resume_unfinished(&app, Pace::NORMAL).await?;
-            look(&app, now_ms()).await
+        move |app| {
+            let watch = Arc::clone(&watch);
+            async move {
+                // Unfinished ones first: what is broken is repaired before anything new is broken.
+                resume_unfinished(&app, Pace::NORMAL).await?;
+                look(&app, &watch, now_ms()).await
+            }
         },
     );
     every(
@@ -42,9 +48,10 @@ pub(crate) fn start_tasks(set: &mut JoinSet<()>, app: &App) {
     );
 }
 
-/// Looks at the schedule of every good plan.
-pub(super) async fn look(app: &App, now: Millis) -> anyhow::Result<()> {
+/// Looks at the schedule of every good plan, and at what is wrong with the others.
+pub(super) async fn look(app: &App, watch: &Mutex<Watch>, now: Millis) -> anyhow::Result<()> {
     let library = library(app).await?;
+    watch.lock().unwrap_or_else(PoisonError::into_inner).tell(&library);
     for (plan, entry) in library.good() {
         look_at(app, plan, entry, now).await?;
     }

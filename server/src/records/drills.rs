@@ -8,7 +8,7 @@ use super::{RecordsError, Result};
 use crate::time::Millis;
 
 /// A drill as a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Drill {
     /// Identifier.
     pub id: String,
@@ -134,6 +134,18 @@ pub fn latest(db: &Connection, plan_id: Option<&str>, limit: u32) -> Result<Vec<
         "SELECT {COLUMNS} FROM drills WHERE ?1 IS NULL OR plan_id = ?1 ORDER BY number DESC LIMIT ?2"
     ))?;
     Ok(statement.query_map(params![plan_id, limit], drill)?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The newest drill of a plan, or, where its identifier is not known, of the file in which it stands.
+///
+/// # Errors
+/// If the statement fails.
+pub fn latest_of_file(db: &Connection, plan_id: Option<&str>, file: &str) -> Result<Option<Drill>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM drills WHERE plan_id = ?1 OR (?1 IS NULL AND plan_file = ?2) \
+         ORDER BY number DESC LIMIT 1"
+    );
+    Ok(db.query_row(&sql, params![plan_id, file], drill).optional()?)
 }
 
 /// Drills that have not ended, oldest first.

@@ -1,9 +1,10 @@
 //! What only the fleet can tell about a plan: which host carries out each step, and whether it can. Pure.
 
+use serde::{Deserialize, Serialize};
 use siaga_protocol::agent_api::ActionOffer;
 
 use super::place::PlanProblem;
-use super::{Plan, Undo};
+use super::{Plan, Step, Undo};
 
 /// What is known of a host.
 #[derive(Debug, Clone)]
@@ -27,6 +28,97 @@ pub struct ResolvedStep {
     pub instance: String,
 }
 
+/// What the fleet cannot do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum FleetProblem {
+    /// No such host.
+    NotEnrolled {
+        /// Host.
+        host: String,
+    },
+    /// No host offers the action.
+    NobodyOffers {
+        /// Action.
+        action: String,
+    },
+    /// Several hosts offer the action, and the step names none.
+    SeveralOffer {
+        /// Action.
+        action: String,
+        /// One host.
+        first: String,
+        /// Another one.
+        second: String,
+    },
+    /// The agent does not define the action.
+    NotDefined {
+        /// Host.
+        host: String,
+        /// Action.
+        action: String,
+    },
+    /// The agent defines no undo of the action.
+    NoUndo {
+        /// Host.
+        host: String,
+        /// Action.
+        action: String,
+    },
+    /// The agent may let the action run longer than the step waits.
+    RunsLonger {
+        /// Host.
+        host: String,
+        /// Action.
+        action: String,
+        /// The agent's time, seconds.
+        seconds: u32,
+    },
+    /// The agent is silent.
+    Silent {
+        /// Host.
+        host: String,
+    },
+}
+
+impl FleetProblem {
+    /// Field of the step that it is about.
+    fn field(&self) -> &'static str {
+        match self {
+            Self::NotEnrolled { .. } | Self::Silent { .. } => "host",
+            Self::NobodyOffers { .. } | Self::SeveralOffer { .. } | Self::NotDefined { .. } => "action",
+            Self::NoUndo { .. } => "undo",
+            Self::RunsLonger { .. } => "timeout",
+        }
+    }
+
+    /// The sentence in a language, by its code.
+    #[must_use]
+    pub fn say(&self, language: &str) -> String {
+        let (key, values): (_, Vec<(&str, String)>) = match self.clone() {
+            Self::NotEnrolled { host } => ("continuity.fleet.not_enrolled", vec![("host", host)]),
+            Self::NobodyOffers { action } => ("continuity.fleet.nobody_offers", vec![("action", action)]),
+            Self::SeveralOffer { action, first, second } => (
+                "continuity.fleet.several_offer",
+                vec![("action", action), ("first", first), ("second", second)],
+            ),
+            Self::NotDefined { host, action } => {
+                ("continuity.fleet.not_defined", vec![("host", host), ("action", action)])
+            }
+            Self::NoUndo { host, action } => {
+                ("continuity.fleet.no_undo", vec![("host", host), ("action", action)])
+            }
+            Self::RunsLonger { host, action, seconds } => (
+                "continuity.fleet.runs_longer",
+                vec![("host", host), ("action", action), ("seconds", seconds.to_string())],
+            ),
+            Self::Silent { host } => ("continuity.fleet.silent", vec![("host", host)]),
+        };
+        let text = rust_i18n::t!(key, locale = language).into_owned();
+        values.iter().fold(text, |text, (name, value)| text.replace(&format!("%{{{name}}}"), value))
+    }
+}
+
 /// The host of each step. A step that names none goes to the one host that offers its action.
 ///
 /// # Errors
@@ -35,68 +127,66 @@ pub fn resolve(plan: &Plan, file: &str, hosts: &[HostState]) -> Result<Vec<Resol
     let mut resolved = Vec::new();
     let mut problems = Vec::new();
     for (index, step) in plan.steps.iter().enumerate() {
-        let mut add = |field: &str, reason: String| {
+        let mut add = |problem: FleetProblem| {
             problems.push(PlanProblem {
                 file: file.to_owned(),
                 line: 0,
                 column: 0,
-                field: format!("step[{index}].{field}"),
-                reason,
+                field: format!("step[{index}].{}", problem.field()),
+                reason: problem.say("en"),
+                fleet: Some(problem),
             });
         };
-        let host = match &step.host {
+        let found = match &step.host {
             Some(name) => hosts
                 .iter()
                 .find(|host| host.instance == *name)
-                .ok_or_else(|| ("host", format!("host {name:?} is not enrolled"))),
-            None => only_host_with(&step.action, hosts).map_err(|reason| ("action", reason)),
+                .ok_or_else(|| FleetProblem::NotEnrolled { host: name.clone() }),
+            None => only_host_with(&step.action, hosts),
         };
-        let host = match host {
-            Ok(host) => host,
-            Err((field, reason)) => {
-                add(field, reason);
-                continue;
+        match found {
+            Ok(host) => {
+                against(step, host).into_iter().for_each(&mut add);
+                resolved.push(ResolvedStep { host_id: host.id.clone(), instance: host.instance.clone() });
             }
-        };
-        match host.actions.iter().find(|offer| offer.name == step.action) {
-            None => {
-                add("action", format!("the agent of {:?} does not define {:?}", host.instance, step.action))
-            }
-            Some(offer) => {
-                if step.undo == Undo::ByAgent && !offer.has_undo {
-                    add(
-                        "undo",
-                        format!("the agent of {:?} defines no undo of {:?}", host.instance, step.action),
-                    );
-                }
-                if step.timeout.as_secs() < u64::from(offer.timeout_seconds) {
-                    add(
-                        "timeout",
-                        format!(
-                            "is shorter than the {} s that the agent of {:?} lets {:?} run",
-                            offer.timeout_seconds, host.instance, step.action
-                        ),
-                    );
-                }
-            }
+            Err(problem) => add(problem),
         }
-        if host.silent {
-            add("host", format!("the agent of {:?} is silent", host.instance));
-        }
-        resolved.push(ResolvedStep { host_id: host.id.clone(), instance: host.instance.clone() });
     }
     if problems.is_empty() { Ok(resolved) } else { Err(problems) }
 }
 
-fn only_host_with<'a>(action: &str, hosts: &'a [HostState]) -> Result<&'a HostState, String> {
+/// What stands against a step on a host.
+fn against(step: &Step, found: &HostState) -> Vec<FleetProblem> {
+    let (host, action) = (|| found.instance.clone(), || step.action.clone());
+    let mut problems = Vec::new();
+    match found.actions.iter().find(|offer| offer.name == step.action) {
+        None => problems.push(FleetProblem::NotDefined { host: host(), action: action() }),
+        Some(offer) => {
+            if step.undo == Undo::ByAgent && !offer.has_undo {
+                problems.push(FleetProblem::NoUndo { host: host(), action: action() });
+            }
+            if step.timeout.as_secs() < u64::from(offer.timeout_seconds) {
+                let seconds = offer.timeout_seconds;
+                problems.push(FleetProblem::RunsLonger { host: host(), action: action(), seconds });
+            }
+        }
+    }
+    if found.silent {
+        problems.push(FleetProblem::Silent { host: host() });
+    }
+    problems
+}
+
+fn only_host_with<'a>(action: &str, hosts: &'a [HostState]) -> Result<&'a HostState, FleetProblem> {
     let mut offering = hosts.iter().filter(|host| host.actions.iter().any(|offer| offer.name == action));
     match (offering.next(), offering.next()) {
-        (None, _) => Err(format!("no enrolled host offers {action:?}")),
+        (None, _) => Err(FleetProblem::NobodyOffers { action: action.to_owned() }),
         (Some(host), None) => Ok(host),
-        (Some(first), Some(second)) => Err(format!(
-            "{action:?} is offered by {:?}, {:?} and possibly others: name the host",
-            first.instance, second.instance
-        )),
+        (Some(first), Some(second)) => Err(FleetProblem::SeveralOffer {
+            action: action.to_owned(),
+            first: first.instance.clone(),
+            second: second.instance.clone(),
+        }),
     }
 }
 
@@ -135,18 +225,20 @@ mod tests {
     #[test]
     fn what_the_fleet_cannot_do_is_refused_with_the_reason() {
         for (plan, hosts, wanted) in [
-            (plan(None), vec![], "step[0].action: no enrolled host offers \"lab-kill-a\""),
+            (plan(None), vec![], "step[0].action: no enrolled host offers lab-kill-a"),
             (
                 plan(None),
                 vec![host("a", true, false), host("b", true, false)],
                 "possibly others: name the host",
             ),
-            (plan(Some("c")), vec![host("a", true, false)], "step[0].host: host \"c\" is not enrolled"),
+            (plan(Some("c")), vec![host("a", true, false)], "step[0].host: host c is not enrolled"),
             (plan(Some("a")), vec![host("a", false, false)], "defines no undo of"),
-            (plan(Some("a")), vec![host("a", true, true)], "the agent of \"a\" is silent"),
+            (plan(Some("a")), vec![host("a", true, true)], "the agent of a is silent"),
         ] {
             let found = resolve(&plan, "lab.toml", &hosts).unwrap_err();
             assert!(found[0].to_string().contains(wanted), "{} instead of {wanted}", found[0]);
+            let indonesian = found[0].fleet.as_ref().unwrap().say("id");
+            assert!(!indonesian.contains("%{") && indonesian != found[0].reason, "{indonesian}");
         }
     }
 

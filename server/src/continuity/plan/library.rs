@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use toml::de::DeTable;
+
 use super::{Plan, PlanProblem};
 
 /// Files of a folder that are read at most.
@@ -19,6 +21,19 @@ pub struct Entry {
     pub text: String,
     /// The plan, or what is wrong with it.
     pub plan: Result<Plan, Vec<PlanProblem>>,
+}
+
+impl Entry {
+    /// Identifier that the text states, also where the rest of it is wrong.
+    #[must_use]
+    pub fn stated_id(&self) -> Option<String> {
+        if let Ok(plan) = &self.plan {
+            return Some(plan.id.clone());
+        }
+        let (table, _) = DeTable::parse_recoverable(&self.text);
+        let id = table.get_ref().get("id")?.get_ref().as_str()?;
+        (!id.is_empty()).then(|| id.to_owned())
+    }
 }
 
 /// All plans.
@@ -72,7 +87,7 @@ fn read_file(path: &Path) -> Entry {
 }
 
 fn whole_file(file: &str, reason: String) -> PlanProblem {
-    PlanProblem { file: file.to_owned(), line: 1, column: 1, field: String::new(), reason }
+    PlanProblem { file: file.to_owned(), line: 1, column: 1, field: String::new(), reason, fleet: None }
 }
 
 fn refuse_doubles(entries: &mut [Entry]) {
@@ -106,6 +121,19 @@ mod tests {
         assert_eq!(library.entries.len(), 2);
         assert_eq!(library.good().count(), 1);
         assert_eq!(library.entries[0].plan.as_ref().unwrap_err()[0].file, "broken.toml");
+    }
+
+    #[test]
+    fn a_broken_file_still_says_which_plan_it_is_where_that_can_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("a.toml", &GOOD.replace("kind = ", "kidn = "));
+        write("b.toml", &format!("{GOOD}\nbroken ="));
+        write("c.toml", "= 1");
+        let ids: Vec<Option<String>> =
+            read_folder(folder.path()).unwrap().entries.iter().map(Entry::stated_id).collect();
+        let known = Plan::read("a.toml", GOOD).unwrap().id;
+        assert_eq!(ids, [Some(known.clone()), Some(known), None]);
     }
 
     #[test]

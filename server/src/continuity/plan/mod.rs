@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::schedule::{Blackout, Schedule};
 
-pub use fleet_check::{HostState, ResolvedStep, resolve};
+pub use fleet_check::{FleetProblem, HostState, ResolvedStep, resolve};
 pub use library::{Entry, Library, read_folder};
 pub use place::PlanProblem;
 
@@ -226,24 +226,6 @@ impl Plan {
     pub fn say<'a>(&'a self, language: &str, text: &'a str) -> &'a str {
         let english = (language == "en").then(|| self.english.get(text)).flatten();
         english.map_or(text, String::as_str)
-    }
-
-    /// Every text of the plan that people read.
-    fn texts(&self) -> impl Iterator<Item = &String> {
-        let own = [&self.name, &self.service, &self.scenario, &self.coordinator];
-        let reasons = self.steps.iter().filter_map(|step| match &step.undo {
-            Undo::ByAgent => None,
-            Undo::Nothing(reason) => Some(reason),
-        });
-        let checks = self.steady_state.iter().chain(&self.after);
-        let checks = checks.chain(self.steps.iter().flat_map(|step| &step.checks)).map(|check| &check.name);
-        own.into_iter()
-            .chain(&self.participants)
-            .chain(self.blackouts.iter().map(|blackout| &blackout.name))
-            .chain(self.probes.iter().map(|probe| &probe.name))
-            .chain(self.steps.iter().map(|step| &step.name))
-            .chain(reasons)
-            .chain(checks)
     }
 
     /// Reads and checks a plan; `file` is only used in problems.

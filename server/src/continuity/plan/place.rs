@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::fleet_check::FleetProblem;
 use siaga_protocol::toml_text::line_and_column;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -20,6 +21,9 @@ pub struct PlanProblem {
     pub field: String,
     /// What is wrong, one line.
     pub reason: String,
+    /// The same, typed, where it is not in the text but in what the fleet can do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<FleetProblem>,
 }
 
 /// Collects what is wrong, with the place of each.
@@ -67,7 +71,8 @@ impl<'a> Problems<'a> {
 
     fn note(&mut self, at: usize, field: String, reason: String) {
         let (line, column) = line_and_column(self.text, at);
-        self.found.push(PlanProblem { file: self.file.to_owned(), line, column, field, reason });
+        let file = self.file.to_owned();
+        self.found.push(PlanProblem { file, line, column, field, reason, fleet: None });
     }
 
     /// From here on, `meant` is looked for and named as it is written.
@@ -78,6 +83,15 @@ impl<'a> Problems<'a> {
     /// From here on, nothing is noted of these fields and what is in them.
     pub(super) fn pass_over(&mut self, fields: Vec<String>) {
         self.passed_over.extend(fields);
+    }
+
+    /// Whether one of these fields, by its last name, is passed over.
+    pub(super) fn passes_over_any(&self, names: &[&str]) -> bool {
+        let last = |path: &String| {
+            let part = path.rsplit('.').next().unwrap_or_default();
+            part.split('[').next().is_some_and(|name| names.contains(&name))
+        };
+        self.passed_over.iter().any(last)
     }
 
     fn as_written(&self, field: &str) -> String {

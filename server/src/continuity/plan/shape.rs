@@ -53,7 +53,7 @@ pub(super) fn syntax_problems(file: &str, text: &str) -> Vec<PlanProblem> {
         .map(|error| {
             let (line, column) = line_and_column(text, error.span().map_or(0, |span| span.start));
             let reason = error.message().lines().collect::<Vec<_>>().join(" ");
-            PlanProblem { file: file.to_owned(), line, column, field: String::new(), reason }
+            PlanProblem { file: file.to_owned(), line, column, field: String::new(), reason, fleet: None }
         })
         .collect()
 }

@@ -187,10 +187,29 @@ fn a_plan_speaks_english_where_it_says_how() {
 }
 
 #[test]
+fn what_only_follows_from_another_error_is_not_told() {
+    let english = "\n[english]\n\"depan\" = \"front\"\n\"hidup\" = \"alive\"\n\"Matikan\" = \"Stop it\"\n";
+    let text = format!("{GOOD}{english}");
+    assert_eq!(problems(&text), [""; 0]);
+    for (good, bad, wanted) in [
+        ("name = \"depan\"\nurl = \"http:", "name = \"depan\"\nurl = \"ftp:", "probe[0].url: "),
+        ("name = \"depan\"", "nama = \"depan\"", "probe[0].nama: unknown field"),
+        ("[[probe]]\nname = \"depan\"", "[[probe]]\nname = 7", "probe[0].name: invalid type"),
+        ("http = { url = \"http:", "http = { url = \"ftp:", "steady_state[0].http.url: "),
+        ("undo = true", "undo = 7", "step[0].undo: "),
+    ] {
+        assert!(text.contains(good), "{good}");
+        let found = problems(&text.replacen(good, bad, 1));
+        assert!(found.len() == 1 && found[0].contains(wanted), "{bad}: {found:#?}");
+    }
+}
+
+#[test]
 fn every_text_of_the_shipped_plan_has_its_english() {
-    let plan = Plan::read("lab.toml", include_str!("../../../../deploy/plans/lab.toml")).unwrap();
+    let text = include_str!("../../../../deploy/plans/lab.toml");
+    let raw: PlanText = toml::from_str(text).unwrap();
     // What is the same in both languages needs none.
     let without: Vec<_> =
-        plan.texts().filter(|text| *text != "Helpdesk" && !plan.english.contains_key(*text)).collect();
+        raw.texts().filter(|text| *text != "Helpdesk" && !raw.english.contains_key(*text)).collect();
     assert!(without.is_empty(), "{without:?}");
 }

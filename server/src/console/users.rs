@@ -6,11 +6,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::page::{Page, PageError, Section, View, render};
-use super::trail;
+use super::trail::{self, Thing};
 use crate::access::manage::{self, ManageError, NewUser};
 use crate::access::{Right, Role, new_password};
 use crate::app::App;
 use crate::http::{ApiError, Caller, Routes};
+use crate::records::RecordsError;
 use crate::records::audit::Entry;
 use crate::records::users::User;
 
@@ -83,18 +84,22 @@ struct TrailRow {
     action: String,
     code: String,
     subject: String,
+    /// Page of what it is about.
+    address: Option<String>,
     detail: String,
 }
 
 impl TrailRow {
-    fn new(page: &Page, entry: Entry) -> Self {
+    fn new(page: &Page, entry: Entry, thing: &Thing) -> Self {
+        let (subject, address) = trail::subject(page, thing);
         Self {
             at: page.datetime_seconds(entry.at_ms),
             actor: page.actor(&entry.actor),
             action: trail::action(page, &entry.action),
             detail: trail::detail(page, &entry.action, &entry.detail),
             code: entry.action,
-            subject: entry.subject,
+            subject,
+            address,
         }
     }
 }
@@ -121,6 +126,11 @@ struct ListTemplate<'a> {
 
 async fn list_template<'a>(app: &App, page: &'a Page) -> Result<ListTemplate<'a>, ApiError> {
     let (users, trail) = manage::users_and_trail(app, TRAIL_ENTRIES).await?;
+    let named = app.records.run(move |db| {
+        let things = trail.into_iter().map(|entry| Ok((trail::thing(db, &entry)?, entry)));
+        things.collect::<Result<Vec<_>, RecordsError>>()
+    });
+    let trail = named.await?;
     let users = users
         .into_iter()
         .map(|user| UserRow {
@@ -130,7 +140,7 @@ async fn list_template<'a>(app: &App, page: &'a Page) -> Result<ListTemplate<'a>
             display_name: user.display_name,
         })
         .collect();
-    let trail = trail.into_iter().map(|entry| TrailRow::new(page, entry)).collect();
+    let trail = trail.into_iter().map(|(thing, entry)| TrailRow::new(page, entry, &thing)).collect();
     Ok(ListTemplate {
         page,
         users,

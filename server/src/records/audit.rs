@@ -1,6 +1,6 @@
 //! The audit trail: who did what to which thing, and when. Rows are only ever added.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::Result;
 use crate::time::Millis;
@@ -57,4 +57,13 @@ pub fn latest(db: &Connection, limit: u32) -> Result<Vec<Entry>> {
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The name that an API token had when it was made, by its identifier; also of one that was revoked.
+///
+/// # Errors
+/// If the statement fails.
+pub fn token_name(db: &Connection, token_id: &str) -> Result<Option<String>> {
+    let sql = "SELECT subject FROM audit WHERE action = 'token.create' AND detail = ?1 LIMIT 1";
+    Ok(db.query_row(sql, [token_id], |row| row.get(0)).optional()?)
 }

@@ -87,6 +87,15 @@ pub fn by_id(db: &Connection, id: &str) -> Result<Option<Host>> {
     one(db, "id", id)
 }
 
+/// The `instance` label of a host, and whether it is in service.
+///
+/// # Errors
+/// If the statement fails.
+pub fn name_of(db: &Connection, id: &str) -> Result<Option<(String, bool)>> {
+    let sql = "SELECT instance, retired_at_ms IS NULL FROM hosts WHERE id = ?1";
+    Ok(db.query_row(sql, [id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+}
+
 /// A host by `instance` label.
 ///
 /// # Errors

@@ -187,6 +187,8 @@ struct ShowTemplate<'a> {
     seen: Option<&'a Inventory>,
     packages: &'a [&'a Package],
     package_filter: &'a str,
+    /// Packages that the search finds, also those that are not shown.
+    packages_found: &'a usize,
     changes: &'a [AssetChange],
 }
 
@@ -305,18 +307,20 @@ async fn show(
     });
     let (asset, seen, changes) = found.await.map_err(|e| PageError::new(&page, e))?;
     let wanted = params.paket.trim().to_lowercase();
-    let packages: Vec<&Package> = seen
+    let mut packages: Vec<&Package> = seen
         .iter()
         .flat_map(|seen| &seen.packages)
         .filter(|package| package.name.to_lowercase().contains(&wanted))
-        .take(PACKAGES_SHOWN)
         .collect();
+    let packages_found = packages.len();
+    packages.truncate(PACKAGES_SHOWN);
     let template = ShowTemplate {
         page: &page,
         asset: &asset,
         seen: seen.as_ref(),
         packages: &packages,
-        package_filter: &params.paket,
+        package_filter: params.paket.trim(),
+        packages_found: &packages_found,
         changes: &changes,
     };
     render(&template).map_err(|e| PageError::new(&page, e))

@@ -10,7 +10,7 @@ use super::evaluation::{Evaluation, Paths};
 use super::http::{ItemParams, key, newest, start_refresh};
 use super::live;
 use super::measure::measure_history;
-use super::views;
+use super::{ResourceKind, views};
 use crate::access::Right;
 use crate::app::App;
 use crate::console::chart::{Band, Chart, Line, LineStyle, Unit};
@@ -145,6 +145,8 @@ struct ShowTemplate<'a> {
     facts: Vec<(String, String)>,
     remarks: Vec<String>,
     past: Vec<PastRow>,
+    /// Whether it is a filesystem: what is used of one needs a word.
+    filesystem: bool,
 }
 
 /// A past forecast, worded.
@@ -258,6 +260,7 @@ async fn show(
         facts: facts(&page, &latest, now_ms()),
         remarks: remarks.map(|remark| views::remark(&page, remark)).collect(),
         past,
+        filesystem: key.kind == ResourceKind::Filesystem,
         title,
     };
     render(&template).map_err(failed)

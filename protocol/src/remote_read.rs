@@ -85,7 +85,7 @@ pub fn label(name: &str, value: &str) -> Label {
 /// # Errors
 /// What is wrong with the body.
 pub fn decode_request(body: &[u8], max_unpacked_bytes: usize) -> Result<ReadRequest, DecodeError> {
-    remote_write::unpack(body, max_unpacked_bytes)
+    remote_write::decode_message(body, max_unpacked_bytes)
 }
 
 /// Packs an answer as it travels.

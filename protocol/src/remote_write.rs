@@ -127,12 +127,34 @@ pub fn encode(request: &WriteRequest) -> Result<Vec<u8>, DecodeError> {
     pack(request)
 }
 
-/// Unpacks a body of at most `max_unpacked_bytes`. The announced size is checked before memory is reserved.
+/// What a body says that it unpacks to, when that is not more than allowed.
+///
+/// # Errors
+/// It is more, or the body is not in snappy block format.
+pub fn unpacked_size(body: &[u8], max_unpacked_bytes: usize) -> Result<usize, DecodeError> {
+    let size = snap::raw::decompress_len(body).map_err(DecodeError::Snappy)?;
+    if size > max_unpacked_bytes {
+        return Err(DecodeError::TooLarge { size, limit: max_unpacked_bytes });
+    }
+    Ok(size)
+}
+
+/// The message in a body of at most `max_unpacked_bytes`, not decoded. The announced size is checked before memory is
+/// reserved; whoever decodes it holds to [`MAX_PARTS`].
+///
+/// # Errors
+/// The body is larger, or not in snappy block format.
+pub fn unpack(body: &[u8], max_unpacked_bytes: usize) -> Result<Vec<u8>, DecodeError> {
+    unpacked_size(body, max_unpacked_bytes)?;
+    snap::raw::Decoder::new().decompress_vec(body).map_err(DecodeError::Snappy)
+}
+
+/// The request in a body of at most `max_unpacked_bytes` and [`MAX_PARTS`] parts.
 ///
 /// # Errors
 /// What is wrong with the body.
 pub fn decode(body: &[u8], max_unpacked_bytes: usize) -> Result<WriteRequest, DecodeError> {
-    unpack(body, max_unpacked_bytes)
+    decode_message(body, max_unpacked_bytes)
 }
 
 /// Protobuf in snappy's block format.
@@ -171,12 +193,11 @@ fn has_room(mut message: &[u8], left: &mut usize, deeper: bool) -> bool {
 }
 
 /// The inverse of [`pack`].
-pub(crate) fn unpack<M: Message + Default>(body: &[u8], max_unpacked_bytes: usize) -> Result<M, DecodeError> {
-    let size = snap::raw::decompress_len(body).map_err(DecodeError::Snappy)?;
-    if size > max_unpacked_bytes {
-        return Err(DecodeError::TooLarge { size, limit: max_unpacked_bytes });
-    }
-    let raw = snap::raw::Decoder::new().decompress_vec(body).map_err(DecodeError::Snappy)?;
+pub(crate) fn decode_message<M: Message + Default>(
+    body: &[u8],
+    max_unpacked_bytes: usize,
+) -> Result<M, DecodeError> {
+    let raw = unpack(body, max_unpacked_bytes)?;
     let mut left = MAX_PARTS;
     if !has_room(&raw, &mut left, true) {
         return Err(DecodeError::TooManyParts);

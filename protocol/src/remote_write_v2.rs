@@ -121,7 +121,8 @@ pub fn encode(request: &Request) -> Result<Vec<u8>, DecodeError> {
 /// # Errors
 /// What is wrong with the body.
 pub fn decode(body: &[u8], max_unpacked_bytes: usize) -> Result<Decoded, RequestError> {
-    let request: Request = remote_write::unpack(body, max_unpacked_bytes).map_err(RequestError::Decode)?;
+    let request: Request =
+        remote_write::decode_message(body, max_unpacked_bytes).map_err(RequestError::Decode)?;
     let mut out = Decoded {
         request: WriteRequest {
             timeseries: Vec::with_capacity(request.timeseries.len()),

@@ -101,6 +101,9 @@ pub struct Metrics {
     /// How long samples are kept.
     #[serde(with = "humantime_serde")]
     pub retention: Duration,
+    /// Days older than this are downsampled too, to windows of five minutes and an hour, for queries of long ranges.
+    #[serde(with = "humantime_serde")]
+    pub downsample_after: Duration,
     /// Upper bound of the store's file in bytes; the oldest samples go first. 0 means no bound.
     pub max_bytes: u64,
     /// Series in all.
@@ -121,6 +124,7 @@ impl Default for Metrics {
     fn default() -> Self {
         Self {
             retention: Duration::from_secs(400 * 86_400),
+            downsample_after: Duration::from_secs(7 * 86_400),
             max_bytes: 0,
             max_series: 2_000_000,
             max_series_per_agent: 20_000,

@@ -1,10 +1,10 @@
-//! Turns a write request into series of the store. Pure.
+//! What a writer may write, and how its statements are kept. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use siaga_protocol::metric_names;
-use siaga_protocol::remote_write::{MetricType, WriteRequest};
-use siaga_tsdb::{Labels, LabelsError, SeriesSamples};
+use siaga_protocol::remote_write::{MetricMetadata, MetricType};
+use siaga_tsdb::{Columns, LabelsError};
 
 use crate::metrics::MetricInfo;
 use crate::rules::{ALERTS, ALERTS_FOR_STATE};
@@ -13,15 +13,6 @@ use crate::rules::{ALERTS, ALERTS_FOR_STATE};
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConvertError {
-    /// A label set is broken.
-    #[error("series {index}: bad labels")]
-    Labels {
-        /// Which series of the request, from 0.
-        index: usize,
-        /// Reason.
-        #[source]
-        source: LabelsError,
-    },
     /// An agent writes for somebody else.
     #[error("series {index} ({labels}): an agent writes only with instance=\"{instance}\"")]
     ForeignInstance {
@@ -68,85 +59,70 @@ fn is_reserved(name: &str, recorded: &BTreeSet<String>) -> bool {
         || (recorded.contains(name) && !COLLECTED.iter().any(|prefix| name.starts_with(prefix)))
 }
 
-/// Series of the request.
-pub(super) fn series(request: WriteRequest, writer: Writer<'_>) -> Result<Vec<SeriesSamples>, ConvertError> {
-    let convert = |(index, series): (usize, siaga_protocol::remote_write::TimeSeries)| {
-        let pairs = series.labels.into_iter().filter(|label| !label.value.is_empty());
-        let labels = Labels::from_pairs(pairs.map(|label| (label.name, label.value)))
-            .map_err(|source| ConvertError::Labels { index, source })?;
-        if let Writer::Agent { instance, recorded } = writer {
-            if labels.get("instance") != Some(instance) {
-                let (labels, instance) = (labels.to_string(), instance.to_owned());
-                return Err(ConvertError::ForeignInstance { index, labels, instance });
-            }
-            let name = labels.get("__name__").unwrap_or_default();
-            if is_reserved(name, recorded) {
-                return Err(ConvertError::Reserved { index, name: name.to_owned() });
-            }
-        }
-        let samples = series.samples.iter().map(|sample| (sample.timestamp, sample.value)).collect();
-        Ok(SeriesSamples { labels, samples })
-    };
-    request.timeseries.into_iter().enumerate().map(convert).collect()
+/// Whether the writer may write this series; its labels are sorted.
+pub(super) fn check(index: usize, labels: &[(&str, &str)], writer: Writer<'_>) -> Result<(), ConvertError> {
+    let Writer::Agent { instance, recorded } = writer else { return Ok(()) };
+    if value(labels, "instance") != instance {
+        let text: Vec<_> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+        let (labels, instance) = (format!("{{{}}}", text.join(", ")), instance.to_owned());
+        return Err(ConvertError::ForeignInstance { index, labels, instance });
+    }
+    let name = value(labels, "__name__");
+    if is_reserved(name, recorded) {
+        return Err(ConvertError::Reserved { index, name: name.to_owned() });
+    }
+    Ok(())
+}
+
+/// The value of a label, empty when there is none.
+fn value<'a>(labels: &[(&str, &'a str)], name: &str) -> &'a str {
+    labels.iter().find(|(n, _)| *n == name).map_or("", |(_, value)| value)
 }
 
 /// Series by their `instance` label, which may be empty.
-pub(super) fn by_instance(series: Vec<SeriesSamples>) -> BTreeMap<String, Vec<SeriesSamples>> {
-    let mut groups: BTreeMap<String, Vec<SeriesSamples>> = BTreeMap::new();
-    for one in series {
-        groups.entry(one.labels.get("instance").unwrap_or("").to_owned()).or_default().push(one);
+pub(super) fn by_instance<'a>(columns: &Columns<'a>) -> Result<BTreeMap<&'a str, Columns<'a>>, LabelsError> {
+    let mut groups: BTreeMap<&'a str, Columns<'a>> = BTreeMap::new();
+    for (labels, samples) in columns.iter() {
+        let group = groups.entry(value(labels, "instance")).or_default();
+        labels.iter().for_each(|(name, value)| group.push_label(name, value));
+        samples.iter().for_each(|&(timestamp_ms, value)| group.push_sample(timestamp_ms, value));
+        group.end_series()?;
     }
-    groups
+    Ok(groups)
 }
 
-/// Types and help that the request states.
-pub(super) fn metadata(request: &mut WriteRequest) -> Vec<(String, MetricInfo)> {
-    std::mem::take(&mut request.metadata)
-        .into_iter()
-        .map(|metadata| {
-            let kind = match MetricType::try_from(metadata.r#type) {
-                Ok(MetricType::Counter) => "counter",
-                Ok(MetricType::Gauge) => "gauge",
-                Ok(MetricType::Histogram) => "histogram",
-                Ok(MetricType::GaugeHistogram) => "gaugehistogram",
-                Ok(MetricType::Summary) => "summary",
-                Ok(MetricType::Info) => "info",
-                Ok(MetricType::StateSet) => "stateset",
-                _ => "unknown",
-            };
-            let info = MetricInfo { kind: kind.to_owned(), help: metadata.help, unit: metadata.unit };
-            (metadata.metric_family_name, info)
-        })
-        .collect()
+/// Types and help as they are remembered.
+pub(super) fn metadata(stated: Vec<MetricMetadata>) -> impl Iterator<Item = (String, MetricInfo)> {
+    stated.into_iter().map(|metadata| {
+        let kind = match MetricType::try_from(metadata.r#type) {
+            Ok(MetricType::Counter) => "counter",
+            Ok(MetricType::Gauge) => "gauge",
+            Ok(MetricType::Histogram) => "histogram",
+            Ok(MetricType::GaugeHistogram) => "gaugehistogram",
+            Ok(MetricType::Summary) => "summary",
+            Ok(MetricType::Info) => "info",
+            Ok(MetricType::StateSet) => "stateset",
+            _ => "unknown",
+        };
+        let info = MetricInfo { kind: kind.to_owned(), help: metadata.help, unit: metadata.unit };
+        (metadata.metric_family_name, info)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use siaga_protocol::remote_write::{Label, Sample, TimeSeries};
-
-    fn request(pairs: &[(&str, &str)]) -> WriteRequest {
-        let label = |&(name, value): &(&str, &str)| Label { name: name.to_owned(), value: value.to_owned() };
-        WriteRequest {
-            timeseries: vec![TimeSeries {
-                labels: pairs.iter().map(label).collect(),
-                samples: vec![Sample { value: 1.0, timestamp: 2 }],
-            }],
-            metadata: vec![],
-        }
-    }
 
     #[test]
     fn an_agent_writes_only_for_its_own_host() {
         let recorded = BTreeSet::from(["busy".to_owned()]);
         let web = Writer::Agent { instance: "web", recorded: &recorded };
-        let own = request(&[("__name__", "a"), ("instance", "web")]);
-        assert_eq!(series(own, web).unwrap()[0].samples, [(2, 1.0)]);
+        assert_eq!(check(0, &[("__name__", "a"), ("instance", "web")], web), Ok(()));
         for pairs in [&[("__name__", "a"), ("instance", "db")][..], &[("__name__", "a")][..]] {
-            let error = series(request(pairs), web).unwrap_err();
-            assert!(matches!(error, ConvertError::ForeignInstance { index: 0, .. }), "{error}");
+            let error = check(3, pairs, web).unwrap_err();
+            assert!(matches!(error, ConvertError::ForeignInstance { index: 3, .. }), "{error}");
         }
-        assert!(series(request(&[("__name__", "a"), ("instance", "db")]), Writer::User).is_ok());
+        assert_eq!(check(0, &[("__name__", "a"), ("instance", "db")], Writer::User), Ok(()));
     }
 
     #[test]
@@ -164,20 +140,26 @@ mod tests {
             "busy",
         ] {
             let pairs = [("__name__", name), ("instance", "web")];
-            let error = series(request(&pairs), web).unwrap_err();
+            let error = check(0, &pairs, web).unwrap_err();
             assert!(matches!(error, ConvertError::Reserved { index: 0, .. }), "{name}: {error}");
-            assert!(series(request(&pairs), Writer::User).is_ok());
+            assert_eq!(check(0, &pairs, Writer::User), Ok(()));
         }
         for name in ["node_load1", "siaga_agent_build_info", "upper"] {
-            assert!(series(request(&[("__name__", name), ("instance", "web")]), web).is_ok(), "{name}");
+            assert_eq!(check(0, &[("__name__", name), ("instance", "web")], web), Ok(()), "{name}");
         }
     }
 
     #[test]
-    fn a_label_that_stands_twice_is_refused_and_an_empty_one_is_none() {
-        let twice = request(&[("__name__", "up"), ("a", "1"), ("a", "2")]);
-        assert!(matches!(series(twice, Writer::User), Err(ConvertError::Labels { index: 0, .. })));
-        let empty = series(request(&[("__name__", "up"), ("a", "")]), Writer::User).unwrap();
-        assert_eq!(empty[0].labels.get("a"), None);
+    fn history_is_told_apart_by_host() {
+        let mut columns = Columns::default();
+        for (name, host) in [("a", "web"), ("b", "db"), ("c", "web")] {
+            columns.push_label("__name__", name);
+            columns.push_label("instance", host);
+            columns.push_sample(1, 2.0);
+            columns.end_series().unwrap();
+        }
+        let groups = by_instance(&columns).unwrap();
+        let sizes: Vec<_> = groups.iter().map(|(host, columns)| (*host, columns.len())).collect();
+        assert_eq!(sizes, [("db", 1), ("web", 2)]);
     }
 }

@@ -1,16 +1,18 @@
 //! HTTP of what comes in: remote write from agents and others, history from imports.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use siaga_protocol::paths;
-use siaga_protocol::remote_write::{self, DecodeError};
-use siaga_protocol::remote_write_v2::{
-    self, CONTENT_TYPE_PROTO, Decoded, EXEMPLARS_WRITTEN, HISTOGRAMS_WRITTEN, RequestError, SAMPLES_WRITTEN,
-};
+use siaga_protocol::remote_write_v2::{EXEMPLARS_WRITTEN, HISTOGRAMS_WRITTEN, SAMPLES_WRITTEN};
 
+use super::body::Packed;
 use super::convert::{self, ConvertError, Writer};
+use super::wire::WireError;
 use crate::access::{Principal, Right};
 use crate::app::App;
 use crate::http::{Access, ApiError, Caller, Routes};
@@ -19,6 +21,9 @@ use crate::time::now_ms;
 
 /// Path to which `siaga-server import` sends history; the body is that of remote write.
 pub const HISTORY: &str = "/api/v1/import/write";
+
+/// Path that has the store made as small as it gets.
+pub const SETTLE: &str = "/api/v1/import/settle";
 
 /// Routes of what comes in.
 #[must_use]
@@ -36,12 +41,13 @@ pub fn routes() -> Routes {
             "remote write of history, of any age within the retention",
             write_history,
         )
+        .post(SETTLE, Right::ImportHistory, "after an import: compress everything that is over, now", settle)
 }
 
 impl From<ConvertError> for ApiError {
     fn from(error: ConvertError) -> Self {
         let status = match error {
-            ConvertError::Labels { .. } | ConvertError::Reserved { .. } => StatusCode::BAD_REQUEST,
+            ConvertError::Reserved { .. } => StatusCode::BAD_REQUEST,
             ConvertError::ForeignInstance { .. } => StatusCode::FORBIDDEN,
         };
         Self::new(status, format!("{:#}", anyhow::Error::from(error))).at("timeseries")
@@ -68,40 +74,6 @@ impl From<AppendError> for ApiError {
     }
 }
 
-/// The request in a body, of either version, and what it holds that nothing here keeps. The headers are checked as the
-/// specification of remote write demands.
-fn decode(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Decoded, ApiError> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let content_type = text(header::CONTENT_TYPE);
-    let message = content_type.split_once("proto=").map(|(_, name)| name.trim_matches(['"', ' ']));
-    if message.is_some_and(|name| !["prometheus.WriteRequest", CONTENT_TYPE_PROTO].contains(&name)) {
-        let error = format!("{content_type} is not spoken here");
-        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error).at("Content-Type"));
-    }
-    let encoding = text(header::CONTENT_ENCODING);
-    if !encoding.is_empty() && encoding != "snappy" {
-        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("{encoding} is not snappy"))
-            .at("Content-Encoding"));
-    }
-    let limit = app.config.current().http.max_unpacked_bytes;
-    let refused = |too_large: bool, error: anyhow::Error| {
-        let status = if too_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
-        ApiError::new(status, format!("{error:#}")).at("body")
-    };
-    if message == Some(CONTENT_TYPE_PROTO) {
-        return remote_write_v2::decode(body, limit).map_err(|error| {
-            let too_large = matches!(
-                error,
-                RequestError::TooLarge { .. } | RequestError::Decode(DecodeError::TooLarge { .. })
-            );
-            refused(too_large, error.into())
-        });
-    }
-    let request = remote_write::decode(body, limit)
-        .map_err(|error| refused(matches!(error, DecodeError::TooLarge { .. }), error.into()))?;
-    Ok(Decoded { request, histograms: 0, exemplars: 0 })
-}
-
 /// The answer to what was stored, with the counts that version 2.0 wants. Native histograms are refused aloud, after
 /// the rest of the request was stored: a sender that gets a 4xx does not send it again.
 fn answer(samples: usize, histograms: usize) -> Response {
@@ -118,29 +90,52 @@ fn answer(samples: usize, histograms: usize) -> Response {
     response
 }
 
+/// Who writes, with what it takes to check it on another thread.
+struct Author {
+    source: String,
+    /// Of an agent: its instance, and the names that recording rules write.
+    agent: Option<(String, Arc<BTreeSet<String>>)>,
+}
+
+impl Author {
+    fn of(app: &App, principal: &Principal) -> Self {
+        match principal {
+            Principal::Agent(host) => {
+                app.presence.note(&host.id, now_ms());
+                let instance = host.instance.clone();
+                Self { source: instance.clone(), agent: Some((instance, app.rules.recorded())) }
+            }
+            Principal::User(user) => Self { source: format!("user:{}", user.username), agent: None },
+        }
+    }
+
+    fn writer(&self) -> Writer<'_> {
+        match &self.agent {
+            Some((instance, recorded)) => Writer::Agent { instance, recorded },
+            None => Writer::User,
+        }
+    }
+}
+
 async fn write(
     State(app): State<App>,
     Caller(principal): Caller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    let Decoded { mut request, histograms, .. } = decode(&app, &headers, &body)?;
-    let samples = request.timeseries.iter().map(|series| series.samples.len()).sum();
-    let metadata = convert::metadata(&mut request);
-    let recorded = app.rules.recorded();
-    let (source, writer) = match &principal {
-        Principal::Agent(host) => {
-            app.presence.note(&host.id, now_ms());
-            (host.instance.clone(), Writer::Agent { instance: &host.instance, recorded: &recorded })
+    let packed = Packed::new(&headers, body, app.config.current().http.max_unpacked_bytes)?;
+    let author = Author::of(&app, &principal);
+    let work = app.metrics.with_store(packed.size(), move |store| {
+        let unpacked = packed.unpack()?;
+        let message = unpacked.message(author.writer())?;
+        if !message.columns.is_empty() {
+            store.append_columns(&author.source, &message.columns, now_ms())?;
         }
-        Principal::User(user) => (format!("user:{}", user.username), Writer::User),
-    };
-    let series = convert::series(request, writer)?;
-    if !series.is_empty() {
-        app.metrics.append(source, series).await?;
-    }
+        Ok::<_, ApiError>((message.columns.samples().len(), unpacked.histograms(), message.metadata))
+    });
+    let (samples, histograms, metadata) = work.await.ok_or(AppendError::Closed)??;
     // Only now: a request that was refused changes nothing.
-    for (family, info) in metadata {
+    for (family, info) in convert::metadata(metadata) {
         app.metrics.catalogue.note(family, info);
     }
     Ok(answer(samples, histograms))
@@ -151,10 +146,23 @@ async fn write_history(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, ApiError> {
-    let request = decode(&app, &headers, &body)?.request;
-    // Series are counted by host, as those of agents are, so that a whole fleet's history has room.
-    for (instance, series) in convert::by_instance(convert::series(request, Writer::User)?) {
-        app.metrics.append_history(instance, series).await?;
-    }
+    let packed = Packed::new(&headers, body, app.config.current().http.max_unpacked_bytes)?;
+    let work = app.metrics.with_store(packed.size(), move |store| {
+        let unpacked = packed.unpack()?;
+        let message = unpacked.message(Writer::User)?;
+        // Series are counted by host, as those of agents are, so that a whole fleet's history has room.
+        let groups = convert::by_instance(&message.columns)
+            .map_err(|source| WireError::<ConvertError>::Labels { index: 0, source })?;
+        for (instance, columns) in groups {
+            store.append_history_columns(instance, &columns, now_ms())?;
+        }
+        Ok::<_, ApiError>(())
+    });
+    work.await.ok_or(AppendError::Closed)??;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn settle(State(app): State<App>) -> Result<StatusCode, ApiError> {
+    app.metrics.settle().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,9 +3,11 @@
 //! Invariants: a request is stored whole or not at all, and is durable before it is answered with 2xx; an agent
 //! writes only series of its own host.
 
+mod body;
 mod convert;
 pub mod http;
 pub mod import;
+mod wire;
 
 use std::time::Duration;
 

@@ -25,6 +25,9 @@ pub use siaga_tsdb::{AppendError, Appended, MaintainReport, SelectError, Stats};
 /// File of the store in the data folder.
 const FILE: &str = "metrics/series.db";
 
+/// Messages of remote write that are unpacked at the same time, in KiB in all; a larger one has the room to itself.
+const WRITING_KIB: u32 = 64 << 10;
+
 /// Name under which the server's own series are counted.
 const OWN_SOURCE: &str = "siaga-server";
 
@@ -66,6 +69,8 @@ pub struct Metrics {
     permits: Arc<Semaphore>,
     /// What all running queries may hold together.
     memory: Arc<MemoryPool>,
+    /// Kibibytes of messages that may be in memory unpacked.
+    writing: Arc<Semaphore>,
     /// Types and help of metrics.
     pub catalogue: Catalogue,
 }
@@ -89,34 +94,35 @@ impl Metrics {
             config: config.clone(),
             permits: Arc::new(Semaphore::new(current.query.max_concurrent.max(1))),
             memory: Arc::new(MemoryPool::new(current.query.max_memory_bytes)),
+            writing: Arc::new(Semaphore::new(WRITING_KIB as usize)),
             catalogue: Catalogue::default(),
         })
     }
 
-    /// Stores samples of `source`, all or none; durable when it returns.
-    ///
-    /// # Errors
-    /// What is wrong with them, or with the store.
-    pub async fn append(&self, source: String, series: Vec<SeriesSamples>) -> Result<Appended, AppendError> {
+    /// Works on the store with a message that takes this many bytes: on a thread that may block, once that much
+    /// memory is free of other messages. `None` when the work was interrupted.
+    pub async fn with_store<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce(&Tsdb) -> T + Send + 'static,
+    ) -> Option<T> {
+        let share = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX).clamp(1, WRITING_KIB);
+        let permit = Arc::clone(&self.writing).acquire_many_owned(share).await.ok()?;
         let store = self.store.clone();
-        spawn(move || store.append(Batch { source: &source, series }, now_ms()))
-            .await
-            .unwrap_or(Err(AppendError::Closed))
+        spawn(move || {
+            let _permit = permit;
+            work(&store)
+        })
+        .await
     }
 
-    /// As [`Metrics::append`], for history of any age within the retention.
+    /// Compresses everything that is over, whether or not it is due.
     ///
     /// # Errors
-    /// As [`Metrics::append`].
-    pub async fn append_history(
-        &self,
-        source: String,
-        series: Vec<SeriesSamples>,
-    ) -> Result<Appended, AppendError> {
+    /// If the store cannot be read or written.
+    pub async fn settle(&self) -> anyhow::Result<MaintainReport> {
         let store = self.store.clone();
-        spawn(move || store.append_history(Batch { source: &source, series }, now_ms()))
-            .await
-            .unwrap_or(Err(AppendError::Closed))
+        Ok(spawn(move || store.settle(now_ms())).await.context("settling was interrupted")??)
     }
 
     /// Stores samples of the server's own.
@@ -135,7 +141,8 @@ impl Metrics {
         if series.is_empty() {
             return Ok(());
         }
-        self.append(OWN_SOURCE.to_owned(), series).await.map(drop)
+        let append = |store: &Tsdb| store.append(Batch { source: OWN_SOURCE, series }, now_ms());
+        self.with_store(0, append).await.unwrap_or(Err(AppendError::Closed)).map(drop)
     }
 
     /// Evaluates a query at one time.
@@ -326,6 +333,7 @@ fn store_options(config: &config::Config) -> Options {
     let mut options = Options::new(config.storage.data_dir.join(FILE));
     options.retention = metrics.retention;
     options.max_bytes = (metrics.max_bytes > 0).then_some(metrics.max_bytes);
+    options.downsample_after = metrics.downsample_after;
     options.max_series = metrics.max_series;
     options.max_series_per_source = metrics.max_series_per_agent;
     options.max_future = metrics.max_future;

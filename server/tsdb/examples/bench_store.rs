@@ -279,6 +279,7 @@ fn selects(store: &Tsdb, end: i64) -> Result<(), Box<dyn Error>> {
     for (what, matchers) in cases {
         let mut times = Vec::new();
         let (mut series, mut samples) = (0, 0);
+        let cpu = cpu_seconds();
         for _ in 0..7 {
             let began = Instant::now();
             let found = store.select(&matchers, start, end, ALL)?;
@@ -287,9 +288,10 @@ fn selects(store: &Tsdb, end: i64) -> Result<(), Box<dyn Error>> {
         }
         times.sort();
         println!(
-            "  {what:<28} {series:>6} series {samples:>9} samples  median {:>9.3} ms  worst {:>9.3} ms",
+            "  {what:<28} {series:>6} series {samples:>9} samples  median {:>9.3} ms  worst {:>9.3} ms  CPU {:>7.1} ms",
             ms(times[3]),
-            ms(times[6])
+            ms(times[6]),
+            (cpu_seconds() - cpu) / 7.0 * 1e3,
         );
     }
     let began = Instant::now();

@@ -1,9 +1,10 @@
 //! Appending: what is checked and looked up on the caller's thread before a batch goes to the writer.
 
 use crate::bucket::{BucketKey, DAY_MS, Level, MAX_TIMESTAMP_MS};
+use crate::columns::Columns;
 use crate::error::{AppendError, BadLabels};
 use crate::index;
-use crate::labels::Labels;
+use crate::labels::{Labels, METRIC_NAME};
 use crate::options::{Options, millis};
 use crate::shared::Shared;
 use crate::sync;
@@ -37,58 +38,89 @@ pub struct Appended {
     pub duplicates: usize,
 }
 
+impl<'a> Batch<'a> {
+    /// The batch in columns.
+    pub(crate) fn columns(&self) -> Result<Columns<'_>, AppendError> {
+        let mut columns = Columns::default();
+        for one in &self.series {
+            one.labels.iter().for_each(|(name, value)| columns.push_label(name, value));
+            one.samples.iter().for_each(|&(t, value)| columns.push_sample(t, value));
+            columns.end_series().map_err(|source| AppendError::BadLabels {
+                labels: one.labels.clone(),
+                source: source.into(),
+            })?;
+        }
+        Ok(columns)
+    }
+}
+
 /// The number of a series that is not known yet.
 pub(crate) const UNKNOWN: u32 = u32::MAX;
+
+/// A series that was not found.
+#[derive(Debug)]
+pub(crate) struct Unknown {
+    /// Its place in the batch.
+    pub(crate) at: usize,
+    pub(crate) hash: u64,
+    pub(crate) labels: Labels,
+}
 
 /// A checked batch.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) source: Arc<str>,
-    pub(crate) series: Vec<SeriesSamples>,
-    pub(crate) hashes: Vec<u64>,
+    /// Number of each series.
     pub(crate) ids: Vec<u32>,
+    /// Where the samples of each series end.
+    ends: Vec<u32>,
+    pub(crate) samples: Vec<(i64, f64)>,
+    pub(crate) unknown: Vec<Unknown>,
     /// State of the index when `ids` were looked up.
     pub(crate) removals: u64,
-    pub(crate) samples: usize,
     now_ms: i64,
     settled_before_ms: i64,
 }
 
 impl Prepared {
-    /// Checks every label set and timestamp.
+    /// Checks every label set and timestamp, and looks the series up.
     pub(crate) fn new(
         shared: &Shared,
-        batch: Batch<'_>,
+        source: &str,
+        columns: &Columns<'_>,
         now_ms: i64,
         oldest_ms: i64,
     ) -> Result<Self, AppendError> {
         let newest_ms = now_ms.saturating_add(millis(shared.options.max_future)).min(MAX_TIMESTAMP_MS);
-        let mut hashes = Vec::with_capacity(batch.series.len());
+        let mut hashes = Vec::with_capacity(columns.len());
         let mut scratch = Vec::with_capacity(512);
-        let mut samples = 0;
-        for series in &batch.series {
-            if series.labels.metric().is_empty() {
-                let labels = series.labels.clone();
-                return Err(AppendError::BadLabels { labels, source: BadLabels::NoMetricName });
+        for (pairs, samples) in columns.iter() {
+            if !pairs.iter().any(|(name, _)| *name == METRIC_NAME) {
+                return Err(AppendError::BadLabels { labels: owned(pairs), source: BadLabels::NoMetricName });
             }
-            for &(timestamp_ms, _) in &series.samples {
-                check_age(&series.labels, timestamp_ms, oldest_ms, newest_ms)?;
+            for &(timestamp_ms, _) in samples {
+                check_age(pairs, timestamp_ms, oldest_ms, newest_ms)?;
             }
-            samples += series.samples.len();
-            hashes.push(index::hash_labels(&series.labels, &mut scratch));
+            hashes.push(index::hash_pairs(pairs.iter().copied(), &mut scratch));
         }
+        let (mut ids, mut unknown) = (Vec::with_capacity(hashes.len()), Vec::new());
         let index = sync::read(&shared.index);
-        let ids = batch.series.iter().zip(&hashes);
-        let ids = ids.map(|(s, &hash)| index.find(hash, &s.labels).unwrap_or(UNKNOWN)).collect();
+        for ((at, (pairs, _)), &hash) in columns.iter().enumerate().zip(&hashes) {
+            let id = index.find_pairs(hash, pairs.iter().copied());
+            if id.is_none() {
+                unknown.push(Unknown { at, hash, labels: owned(pairs) });
+            }
+            ids.push(id.unwrap_or(UNKNOWN));
+        }
         Ok(Self {
-            source: batch.source.into(),
-            hashes,
+            source: source.into(),
             ids,
+            ends: columns.ends().collect(),
+            samples: columns.samples().to_vec(),
+            unknown,
             removals: index.removals(),
-            samples,
             now_ms,
             settled_before_ms: settled_before(&shared.options, now_ms),
-            series: batch.series,
         })
     }
 
@@ -101,8 +133,11 @@ impl Prepared {
     pub(crate) fn each(&self, mut each: impl FnMut(u32, BucketKey, i64, f64)) {
         let mut key = BucketKey::of(Level::Hour, self.now_ms);
         let mut span = 0..0;
-        for (series, &id) in self.series.iter().zip(&self.ids) {
-            for &(t, value) in &series.samples {
+        let mut from = 0;
+        for (&id, &end) in self.ids.iter().zip(&self.ends) {
+            let samples = &self.samples[from..end as usize];
+            from = end as usize;
+            for &(t, value) in samples {
                 if !span.contains(&t) {
                     let level = if t < self.settled_before_ms { Level::Day } else { Level::Hour };
                     key = BucketKey::of(level, t);
@@ -124,12 +159,22 @@ pub(crate) fn settled_before(options: &Options, now_ms: i64) -> i64 {
     now_ms.saturating_sub(millis(options.settle_after)).div_euclid(DAY_MS).saturating_mul(DAY_MS)
 }
 
-fn check_age(labels: &Labels, timestamp_ms: i64, oldest_ms: i64, newest_ms: i64) -> Result<(), AppendError> {
+fn check_age(
+    pairs: &[(&str, &str)],
+    timestamp_ms: i64,
+    oldest_ms: i64,
+    newest_ms: i64,
+) -> Result<(), AppendError> {
     if timestamp_ms < oldest_ms {
-        return Err(AppendError::TooOld { labels: labels.clone(), timestamp_ms, limit_ms: oldest_ms });
+        return Err(AppendError::TooOld { labels: owned(pairs), timestamp_ms, limit_ms: oldest_ms });
     }
     if timestamp_ms > newest_ms {
-        return Err(AppendError::TooNew { labels: labels.clone(), timestamp_ms, limit_ms: newest_ms });
+        return Err(AppendError::TooNew { labels: owned(pairs), timestamp_ms, limit_ms: newest_ms });
     }
     Ok(())
+}
+
+/// Pairs of [`Columns`] are a label set's already.
+fn owned(pairs: &[(&str, &str)]) -> Labels {
+    Labels::from_interned(pairs.iter().map(|&(n, v)| (n.into(), v.into())).collect())
 }

@@ -1,27 +1,33 @@
 //! Buckets: the spans of time that data is grouped in, and the row numbers made of them.
 //!
-//! Two levels: an hour for what is recent, a day for what has settled. `rowid = bucket << 32 | number`, so that all
-//! rows of a bucket lie together: writing appends, retention cuts one range.
+//! Two levels of samples: an hour for what is recent, a day for what has settled; and two of aggregates of a day.
+//! `rowid = bucket << 32 | number`, so that all rows of a bucket lie together: writing appends, retention cuts one range.
+
+use crate::downsample::Resolution;
 
 /// Milliseconds of an hour.
 pub(crate) const HOUR_MS: i64 = 3_600_000;
 /// Milliseconds of a day.
 pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// How long the buckets of a level are. More levels (downsampled) have room: three bits are kept for it.
+/// What the buckets of a level hold, and how long they are. Three bits are kept for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Level {
     /// Recent: fast to write, quick to read a little of.
     Hour = 0,
     /// Settled: compressed for good.
     Day = 1,
+    /// Windows of five minutes of a day.
+    FiveMinutes = 2,
+    /// Windows of an hour of a day.
+    Hours = 3,
 }
 
 impl Level {
     pub(crate) fn span_ms(self) -> i64 {
         match self {
             Self::Hour => HOUR_MS,
-            Self::Day => DAY_MS,
+            Self::Day | Self::FiveMinutes | Self::Hours => DAY_MS,
         }
     }
 }
@@ -49,7 +55,7 @@ impl BucketKey {
 
     /// From [`BucketKey::raw`], if the level is known.
     pub(crate) fn from_raw(raw: u32) -> Option<Self> {
-        (raw >> NUMBER_BITS <= 1).then_some(Self(raw))
+        (raw >> NUMBER_BITS <= 3).then_some(Self(raw))
     }
 
     pub(crate) fn raw(self) -> u32 {
@@ -57,7 +63,26 @@ impl BucketKey {
     }
 
     pub(crate) fn level(self) -> Level {
-        if self.0 >> NUMBER_BITS == 0 { Level::Hour } else { Level::Day }
+        match self.0 >> NUMBER_BITS {
+            0 => Level::Hour,
+            1 => Level::Day,
+            2 => Level::FiveMinutes,
+            _ => Level::Hours,
+        }
+    }
+
+    /// Whether it holds samples, not aggregates of them.
+    pub(crate) fn is_raw(self) -> bool {
+        matches!(self.level(), Level::Hour | Level::Day)
+    }
+
+    /// The bucket of the aggregates of its day.
+    pub(crate) fn aggregates(self, resolution: Resolution) -> Self {
+        let level = match resolution {
+            Resolution::FiveMinutes => Level::FiveMinutes,
+            Resolution::Hour => Level::Hours,
+        };
+        Self::of(level, self.start_ms())
     }
 
     /// First millisecond.
@@ -95,7 +120,7 @@ mod tests {
     #[test]
     fn keys_know_their_span_and_rows_their_key() {
         let t = 1_795_500_000_123;
-        for level in [Level::Hour, Level::Day] {
+        for level in [Level::Hour, Level::Day, Level::FiveMinutes, Level::Hours] {
             let key = BucketKey::of(level, t);
             assert!(key.start_ms() <= t && t < key.end_ms());
             assert_eq!(key.level(), level);

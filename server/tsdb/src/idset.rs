@@ -34,6 +34,11 @@ impl IdSet {
         self.0.is_empty()
     }
 
+    /// How many.
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().map(|&(start, end)| (end - start) as usize + 1).sum()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.0.iter().flat_map(|&(s, e)| s..=e)
     }

@@ -5,7 +5,7 @@
 
 mod postings;
 
-use crate::labels::{LabelPair, Labels};
+use crate::labels::{self, LabelPair, Labels};
 use postings::Postings;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -13,8 +13,13 @@ use std::sync::Arc;
 
 /// Hash of a label set.
 pub(crate) fn hash_labels(labels: &Labels, scratch: &mut Vec<u8>) -> u64 {
+    hash_pairs(labels.iter(), scratch)
+}
+
+/// Hash of a label set that is given as sorted pairs.
+pub(crate) fn hash_pairs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>, scratch: &mut Vec<u8>) -> u64 {
     scratch.clear();
-    labels.write_key(scratch);
+    labels::write_key(pairs, scratch);
     xxhash_rust::xxh3::xxh3_64(scratch)
 }
 
@@ -59,11 +64,27 @@ pub(crate) struct Index {
 impl Index {
     /// The series of a label set, given its hash.
     pub(crate) fn find(&self, hash: u64, labels: &Labels) -> Option<u32> {
+        self.find_pairs(hash, labels.iter())
+    }
+
+    /// The series of a label set that is given as sorted pairs, and its hash.
+    pub(crate) fn find_pairs<'a>(
+        &self,
+        hash: u64,
+        pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    ) -> Option<u32> {
+        let same = |id: u32| {
+            let Some(labels) = self.labels(id) else { return false };
+            // Not `eq`: it would want the strings to live equally long.
+            let mut wanted = pairs.clone();
+            labels.iter().all(|(n, v)| wanted.next().is_some_and(|w| w.0 == n && w.1 == v))
+                && wanted.next().is_none()
+        };
         let &first = self.by_hash.get(&hash)?;
-        if self.labels(first) == Some(labels) {
+        if same(first) {
             return Some(first);
         }
-        self.collisions.iter().copied().find(|&id| self.labels(id) == Some(labels))
+        self.collisions.iter().copied().find(|&id| same(id))
     }
 
     /// Adds a series under a number larger than all before.

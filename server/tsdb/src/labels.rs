@@ -55,23 +55,7 @@ impl Labels {
     /// # Errors
     /// As [`Labels::from_pairs`].
     pub fn from_shared(mut pairs: Vec<LabelPair>) -> Result<Self, LabelsError> {
-        pairs.retain(|(_, v)| !v.is_empty());
-        if !pairs.is_sorted_by(|a, b| a.0 < b.0) {
-            pairs.sort_by(|a, b| a.0.cmp(&b.0));
-        }
-        if let Some(twice) = pairs.windows(2).find(|w| w[0].0 == w[1].0) {
-            return Err(LabelsError::Duplicate(twice[0].0.to_string()));
-        }
-        if pairs.first().is_some_and(|(n, _)| n.is_empty()) {
-            return Err(LabelsError::EmptyName);
-        }
-        if pairs.len() > MAX_LABELS {
-            return Err(LabelsError::TooMany(pairs.len()));
-        }
-        let bytes = pairs.iter().map(|(n, v)| n.len() + v.len()).sum::<usize>();
-        if bytes > MAX_LABELS_BYTES {
-            return Err(LabelsError::TooLong(bytes));
-        }
+        normalize(&mut pairs, 0)?;
         Ok(Self(pairs.into()))
     }
 
@@ -121,14 +105,9 @@ impl Labels {
         self.0.is_empty()
     }
 
-    /// Canonical bytes: equal exactly for equal sets. Lengths come first, so no separator can be forged.
+    /// Canonical bytes, see [`write_key`].
     pub(crate) fn write_key(&self, out: &mut Vec<u8>) {
-        for (n, v) in self.0.iter() {
-            crate::codec::bytes::put_varint(out, n.len() as u64);
-            out.extend_from_slice(n.as_bytes());
-            crate::codec::bytes::put_varint(out, v.len() as u64);
-            out.extend_from_slice(v.as_bytes());
-        }
+        write_key(self.iter(), out);
     }
 
     /// Reads what [`Labels::write_key`] wrote.
@@ -143,6 +122,46 @@ impl Labels {
             pairs.push((text()?, text()?));
         }
         Some(pairs)
+    }
+}
+
+/// Brings the pairs from `from` on into the form of a label set: no empty values, sorted, unique, within the limits.
+pub(crate) fn normalize<T: AsRef<str>>(pairs: &mut Vec<(T, T)>, from: usize) -> Result<(), LabelsError> {
+    let len = pairs.len() - from;
+    if len > MAX_LABELS {
+        return Err(LabelsError::TooMany(len));
+    }
+    if pairs[from..].iter().any(|(_, v)| v.as_ref().is_empty()) {
+        let mut at = 0;
+        pairs.retain(|(_, v)| {
+            at += 1;
+            at <= from || !v.as_ref().is_empty()
+        });
+    }
+    let set = &mut pairs[from..];
+    if !set.is_sorted_by(|a, b| a.0.as_ref() < b.0.as_ref()) {
+        set.sort_by(|a, b| a.0.as_ref().cmp(b.0.as_ref()));
+        if let Some(twice) = set.windows(2).find(|w| w[0].0.as_ref() == w[1].0.as_ref()) {
+            return Err(LabelsError::Duplicate(twice[0].0.as_ref().to_owned()));
+        }
+    }
+    if set.first().is_some_and(|(n, _)| n.as_ref().is_empty()) {
+        return Err(LabelsError::EmptyName);
+    }
+    let bytes = set.iter().map(|(n, v)| n.as_ref().len() + v.as_ref().len()).sum::<usize>();
+    if bytes > MAX_LABELS_BYTES {
+        return Err(LabelsError::TooLong(bytes));
+    }
+    Ok(())
+}
+
+/// Canonical bytes of a set: equal exactly for equal sets. Lengths come first, so no separator can be forged.
+pub(crate) fn write_key<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>, out: &mut Vec<u8>) {
+    for (n, v) in pairs {
+        crate::codec::bytes::put_varint(out, n.len() as u64);
+        out.extend_from_slice(n.as_bytes());
+        crate::codec::bytes::put_varint(out, v.len() as u64);
+        out.extend_from_slice(v.as_bytes());
     }
 }
 

@@ -6,14 +6,15 @@
 //! # On disk (format 1)
 //!
 //! One SQLite file in WAL mode, `application_id` "SiTS", `user_version` 1. Time is in milliseconds since the epoch.
-//! A *bucket* is an hour (level 0) or a day (level 1): `bucket = level << 28 | start / length`. Every row that belongs
+//! A *bucket* is an hour (level 0), a day (level 1), or aggregates of a day over five minutes (level 2) or an hour
+//! (level 3): `bucket = level << 28 | start / length`. Every row that belongs
 //! to a bucket has `id = bucket << 32 | number`, so a bucket is one range of rows in each table.
 //!
 //! | table | number | data |
 //! |---|---|---|
 //! | `series` | series number, never used twice | who sent it first; label names and values, each with its length as varint |
 //! | `log` | running number in the bucket | the samples of one group commit that fall into the bucket, see `codec::log` |
-//! | `chunk` | series number | the samples of the series in the bucket, see `codec::chunk` |
+//! | `chunk` | series number | the samples of the series in the bucket, see `codec::chunk`, or its aggregates, see `codec::aggregates` |
 //! | `timeline` | running number of the store | a timestamp column that chunks of the bucket share |
 //! | `bucket` | (the bucket) | samples, and the set of series with a chunk, as ranges, with CRC-32 |
 //! | `meta` | (a key) | the next timeline number |
@@ -31,7 +32,10 @@
 //!    when the bucket closes once more.
 //! 4. A day that is older than [`Options::settle_after`] settles: its hour chunks become one day chunk a series. Samples
 //!    of settled days (imports) go to day buckets at once.
-//! 5. Retention deletes whole buckets, and series of which nothing is left.
+//! 5. A settled day that is older than [`Options::downsample_after`] is downsampled as well: for each series the
+//!    minimum, maximum, sum, count and last value of every five minutes and every hour. [`Tsdb::select_downsampled`]
+//!    reads those in place of the samples. A change to a day takes its aggregates away until they are made anew.
+//! 6. Retention deletes whole buckets, and series of which nothing is left.
 //!
 //! After a crash the log is read into the head again. A bucket that was being closed may then be in chunks and in the
 //! log: each sample is still seen once, and the next close merges them.
@@ -42,7 +46,9 @@ mod append;
 mod bucket;
 mod cache;
 mod codec;
+mod columns;
 mod directory;
+mod downsample;
 mod error;
 mod head;
 mod idset;
@@ -64,6 +70,8 @@ mod sync;
 mod writer;
 
 pub use append::{Appended, Batch, SeriesSamples};
+pub use columns::{Columns, Pair};
+pub use downsample::{Aggregate, Resolution};
 pub use error::{AppendError, BackupError, BadLabels, MaintainError, OpenError, SelectError, StorageError};
 pub use labels::{LabelPair, Labels, LabelsError, MAX_LABELS, MAX_LABELS_BYTES, METRIC_NAME};
 pub use maintain::MaintainReport;

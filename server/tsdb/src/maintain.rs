@@ -4,10 +4,11 @@
 
 mod close;
 mod delete;
+mod downsample;
 mod expire;
 mod settle;
 
-use crate::bucket::{BucketKey, Level};
+use crate::bucket::{BucketKey, DAY_MS, Level};
 use crate::error::{MaintainError, StorageError};
 use crate::head::{Frozen, OpenBucket};
 use crate::options::millis;
@@ -25,6 +26,8 @@ pub struct MaintainReport {
     pub closed_buckets: usize,
     /// Chunks of days that were compressed for good.
     pub settled_chunks: usize,
+    /// Days of a series that were downsampled.
+    pub downsampled: usize,
     /// Buckets deleted by age or size.
     pub expired_buckets: usize,
     /// Series that had no sample left.
@@ -97,9 +100,20 @@ impl<'a> Maintainer<'a> {
         self.close_all(due)?;
         self.relieve()?;
         self.settle(now_ms)?;
+        self.downsample(now_ms)?;
         self.expire_by_size()?;
         self.remove_series()?;
-        self.shrink()
+        self.shrink(false)
+    }
+
+    /// Closes and settles all that is over, whether or not it is due.
+    pub(crate) fn settle_now(&mut self, now_ms: i64) -> Result<(), MaintainError> {
+        self.finish_closing()?;
+        let open: Vec<_> = sync::read(&self.shared.head).open_buckets().map(|(key, _)| key).collect();
+        self.close_all(open)?;
+        self.settle_days(now_ms.div_euclid(DAY_MS).saturating_mul(DAY_MS))?;
+        self.downsample(now_ms)?;
+        self.shrink(true)
     }
 
     /// Closes the fullest buckets while the head holds more than it should.
@@ -166,10 +180,10 @@ impl<'a> Maintainer<'a> {
     }
 
     /// Gives free pages back to the file system when there are many, or when there is time.
-    fn shrink(&mut self) -> Result<(), MaintainError> {
+    fn shrink(&mut self, whole: bool) -> Result<(), MaintainError> {
         let (used, all) = self.shared.with_reader(schema::size_bytes)?;
         let (free_bytes, bound) = (all - used, (all / 4).max(SHRINK_FLOOR));
-        let ask = |reply| Command::Shrink { pages: SHRINK_PAGES, free_bytes, bound, reply };
+        let ask = |reply| Command::Shrink { pages: SHRINK_PAGES, free_bytes, bound, all: whole, reply };
         let shrunk: Result<bool, StorageError> = self.ask(ask)?;
         self.report.more |= shrunk.map_err(MaintainError::Write)?;
         Ok(())

@@ -51,6 +51,8 @@ pub struct Options {
     pub close_grace: Duration,
     /// A day is settled (compressed for good) when it is older than this.
     pub settle_after: Duration,
+    /// A settled day is downsampled when it is older than this.
+    pub downsample_after: Duration,
     /// Samples that the head may hold before it is relieved early; active series raise it.
     pub head_samples: usize,
     /// Connections kept open for queries.
@@ -77,6 +79,7 @@ impl Options {
             queue_samples: 4_000_000,
             close_grace: Duration::from_secs(600),
             settle_after: Duration::from_secs(48 * HOUR),
+            downsample_after: Duration::from_secs(7 * 24 * HOUR),
             head_samples: 4_000_000,
             readers: 4,
             timeline_cache_bytes: 16 << 20,

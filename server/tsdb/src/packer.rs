@@ -57,7 +57,7 @@ impl Packer {
     fn effort(&self) -> Effort {
         match self.key.level() {
             Level::Hour => Effort::Fast,
-            Level::Day => Effort::Dense,
+            Level::Day | Level::FiveMinutes | Level::Hours => Effort::Dense,
         }
     }
 

@@ -1,17 +1,19 @@
 //! The store's face: [`Tsdb`].
 
 use crate::append::{Appended, Batch, Prepared};
+use crate::columns::Columns;
+use crate::downsample::{Aggregate, Resolution};
 use crate::error::{AppendError, BackupError, MaintainError, OpenError, SelectError};
 use crate::labels::Labels;
 use crate::maintain::{MaintainReport, Maintainer, Upkeep, head_is_full};
 use crate::matcher::Matcher;
 use crate::options::{Options, millis};
-use crate::query::{self, Limits, Series};
+use crate::query::{self, Limits, Series, Window};
 use crate::recover::{Recovered, recover};
 use crate::schema;
 use crate::shared::Shared;
 use crate::sync;
-use crate::writer::{Append, Command, Writer};
+use crate::writer::{Append, Command, Outcome, Writer};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -57,7 +59,7 @@ pub struct Stats {
     pub head_samples: usize,
     /// Samples in chunks.
     pub chunk_samples: u64,
-    /// Buckets with chunks.
+    /// Buckets with chunks of samples.
     pub buckets: usize,
     /// Bytes of the data in use, without free pages and the write-ahead log.
     pub used_bytes: u64,
@@ -102,9 +104,22 @@ impl Tsdb {
     /// A bad label set, a sample older than [`Options::out_of_order_window`] or further in the future than
     /// [`Options::max_future`], a series limit, a full queue, or SQLite.
     pub fn append(&self, batch: Batch<'_>, now_ms: i64) -> Result<Appended, AppendError> {
+        self.append_columns(batch.source, &batch.columns()?, now_ms)
+    }
+
+    /// As [`Tsdb::append`], for what the caller holds in columns.
+    ///
+    /// # Errors
+    /// As [`Tsdb::append`].
+    pub fn append_columns(
+        &self,
+        source: &str,
+        columns: &Columns<'_>,
+        now_ms: i64,
+    ) -> Result<Appended, AppendError> {
         let window_ms = millis(self.options().out_of_order_window);
         let oldest_ms = now_ms.saturating_sub(window_ms).max(self.oldest_accepted_ms(now_ms));
-        self.append_from(batch, now_ms, oldest_ms)
+        self.append_from(source, columns, now_ms, oldest_ms)
     }
 
     /// As [`Tsdb::append`] for imports: any age down to [`Tsdb::oldest_accepted_ms`], any order.
@@ -112,7 +127,20 @@ impl Tsdb {
     /// # Errors
     /// As [`Tsdb::append`].
     pub fn append_history(&self, batch: Batch<'_>, now_ms: i64) -> Result<Appended, AppendError> {
-        self.append_from(batch, now_ms, self.oldest_accepted_ms(now_ms))
+        self.append_history_columns(batch.source, &batch.columns()?, now_ms)
+    }
+
+    /// As [`Tsdb::append_history`], for what the caller holds in columns.
+    ///
+    /// # Errors
+    /// As [`Tsdb::append`].
+    pub fn append_history_columns(
+        &self,
+        source: &str,
+        columns: &Columns<'_>,
+        now_ms: i64,
+    ) -> Result<Appended, AppendError> {
+        self.append_from(source, columns, now_ms, self.oldest_accepted_ms(now_ms))
     }
 
     /// The oldest timestamp that the retention would keep.
@@ -121,20 +149,37 @@ impl Tsdb {
         now_ms.saturating_sub(millis(self.options().retention)).max(0)
     }
 
-    fn append_from(&self, batch: Batch<'_>, now_ms: i64, oldest_ms: i64) -> Result<Appended, AppendError> {
-        let shared = &self.0.shared;
+    fn append_from(
+        &self,
+        source: &str,
+        columns: &Columns<'_>,
+        now_ms: i64,
+        oldest_ms: i64,
+    ) -> Result<Appended, AppendError> {
         self.relieve_head();
-        let batch = Prepared::new(shared, batch, now_ms, oldest_ms)?;
-        let samples = batch.samples;
+        loop {
+            let batch = Prepared::new(&self.0.shared, source, columns, now_ms, oldest_ms)?;
+            match self.submit(batch)? {
+                Outcome::Stored(appended) => return Ok(appended),
+                Outcome::Refused(error) => return Err(error),
+                Outcome::Stale => {}
+            }
+        }
+    }
+
+    /// Hands a batch to the writer and waits for what becomes of it.
+    fn submit(&self, batch: Prepared) -> Result<Outcome, AppendError> {
+        let shared = &self.0.shared;
+        let samples = batch.samples.len();
         let queued = shared.queued.fetch_add(samples, Ordering::Relaxed);
         // A single batch larger than the bound must not be refused for ever.
-        let refused = if queued > 0 && queued + samples > self.options().queue_samples {
+        let answer = if queued > 0 && queued + samples > self.options().queue_samples {
             Err(AppendError::Busy)
         } else {
             self.enqueue(batch)
         };
-        match refused {
-            Ok(answer) => answer.recv().map_err(|_| AppendError::Closed)?,
+        match answer {
+            Ok(answer) => answer.recv().map_err(|_| AppendError::Closed),
             Err(error) => {
                 shared.queued.fetch_sub(samples, Ordering::Relaxed);
                 Err(error)
@@ -142,10 +187,7 @@ impl Tsdb {
         }
     }
 
-    fn enqueue(
-        &self,
-        batch: Prepared,
-    ) -> Result<std::sync::mpsc::Receiver<Result<Appended, AppendError>>, AppendError> {
+    fn enqueue(&self, batch: Prepared) -> Result<std::sync::mpsc::Receiver<Outcome>, AppendError> {
         let (reply, answer) = sync_channel(1);
         let queue = self.0.queue.as_ref().ok_or(AppendError::Closed)?;
         match queue.try_send(Command::Append(Append { batch, reply })) {
@@ -185,7 +227,24 @@ impl Tsdb {
         end_ms: i64,
         limits: Limits,
     ) -> Result<Vec<Series>, SelectError> {
-        query::select(&self.0.shared, matchers, start_ms, end_ms, limits)
+        query::select(&self.0.shared, matchers, Window::new(start_ms, end_ms, limits.max_samples), limits)
+    }
+
+    /// As [`Tsdb::select`], but with aggregates in place of the samples where days have been downsampled: for
+    /// questions whose instants and ranges are multiples of the resolution.
+    ///
+    /// # Errors
+    /// As [`Tsdb::select`].
+    pub fn select_downsampled(
+        &self,
+        matchers: &[Matcher],
+        start_ms: i64,
+        end_ms: i64,
+        (resolution, aggregate): (Resolution, Aggregate),
+        limits: Limits,
+    ) -> Result<Vec<Series>, SelectError> {
+        let window = Window::new(start_ms, end_ms, limits.max_samples).downsampled(resolution, aggregate);
+        query::select(&self.0.shared, matchers, window, limits)
     }
 
     /// Names of labels of matching series that have samples in the range (to the accuracy of an hour, or of a day
@@ -231,6 +290,28 @@ impl Tsdb {
         let mut maintainer = Maintainer::new(&self.0.shared, queue, &mut upkeep);
         maintainer.run(now_ms)?;
         Ok(maintainer.report)
+    }
+
+    /// Closes every bucket and settles every day that is over, without waiting for their time: after an import, so
+    /// that the store is as small as it gets. Appends and queries go on meanwhile.
+    ///
+    /// # Errors
+    /// SQLite fails; what was done stays done.
+    pub fn settle(&self, now_ms: i64) -> Result<MaintainReport, MaintainError> {
+        let queue = self.0.queue.as_ref().ok_or(MaintainError::Closed)?;
+        let mut total = MaintainReport::default();
+        loop {
+            let mut upkeep = sync::lock(&self.0.upkeep);
+            let mut maintainer = Maintainer::new(&self.0.shared, queue, &mut upkeep);
+            maintainer.settle_now(now_ms)?;
+            let report = maintainer.report;
+            total.closed_buckets += report.closed_buckets;
+            total.settled_chunks += report.settled_chunks;
+            total.downsampled += report.downsampled;
+            if !report.more {
+                return Ok(total);
+            }
+        }
     }
 
     /// Deletes the samples of matching series within `start_ms..=end_ms`; returns how many.
@@ -281,8 +362,8 @@ impl Tsdb {
             series,
             active_series: head.active(),
             head_samples: head.samples(),
-            chunk_samples: buckets.values().map(|info| info.samples).sum(),
-            buckets: buckets.len(),
+            chunk_samples: buckets.iter().filter(|(key, _)| key.is_raw()).map(|(_, info)| info.samples).sum(),
+            buckets: buckets.keys().filter(|key| key.is_raw()).count(),
             used_bytes,
             disk_bytes: disk_bytes(&self.options().path),
             oldest_ms: oldest,

@@ -8,9 +8,11 @@ mod commit;
 
 use crate::append::{Appended, Prepared};
 use crate::bucket::BucketKey;
-use crate::directory::BucketInfo;
+use crate::directory::{BucketInfo, Buckets};
+use crate::downsample::Resolution;
 use crate::error::{AppendError, StorageError};
 use crate::head::Frozen;
+use crate::idset::IdSet;
 use crate::shared::Shared;
 use crate::sync;
 use rusqlite::{Connection, params};
@@ -34,6 +36,8 @@ pub(crate) enum Command {
         pages: u32,
         free_bytes: u64,
         bound: u64,
+        /// Everything that is free, whether or not samples come.
+        all: bool,
         reply: SyncSender<Result<bool, StorageError>>,
     },
 }
@@ -41,7 +45,16 @@ pub(crate) enum Command {
 /// A batch that waits for its commit.
 pub(crate) struct Append {
     pub(crate) batch: Prepared,
-    pub(crate) reply: SyncSender<Result<Appended, AppendError>>,
+    pub(crate) reply: SyncSender<Outcome>,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Stored(Appended),
+    Refused(AppendError),
+    /// A series of it was removed since it was looked up: to be prepared anew.
+    Stale,
 }
 
 /// One transaction of upkeep.
@@ -56,6 +69,29 @@ pub(crate) struct Change {
     pub(crate) closed: Option<(BucketKey, u32)>,
     pub(crate) remove_series: Vec<u32>,
     pub(crate) next_timeline: Option<u32>,
+}
+
+impl Change {
+    /// Takes the aggregates of these series away, because their samples of the bucket's day change.
+    pub(crate) fn invalidate(
+        &mut self,
+        buckets: &Buckets,
+        key: BucketKey,
+        series: impl Iterator<Item = u32>,
+    ) {
+        let series = IdSet::from_sorted(series);
+        for key in Resolution::ALL.map(|resolution| key.aggregates(resolution)) {
+            let Some(known) = buckets.get(&key) else { continue };
+            let left = known.series.minus(&series);
+            if left == known.series {
+                continue;
+            }
+            let gone = series.iter().filter(|&id| known.series.contains(id));
+            self.delete_chunks.extend(gone.map(|id| key.row(id)));
+            let info = BucketInfo { series: left, samples: known.samples };
+            self.buckets.push((key, (!info.series.is_empty()).then_some(info)));
+        }
+    }
 }
 
 /// The thread's state.
@@ -96,8 +132,8 @@ impl Writer {
                 Command::Change(change, reply) => {
                     let _ = reply.send(self.change(change).map_err(Arc::new));
                 }
-                Command::Shrink { pages, free_bytes, bound, reply } => {
-                    let _ = reply.send(self.shrink(pages, free_bytes, bound).map_err(Arc::new));
+                Command::Shrink { pages, free_bytes, bound, all, reply } => {
+                    let _ = reply.send(self.shrink(pages, free_bytes, bound, all).map_err(Arc::new));
                 }
             }
         }
@@ -107,13 +143,13 @@ impl Writer {
 
     /// Commits the batch together with those that wait behind it. Returns a command that came between.
     fn group(&mut self, first: Append, queue: &Receiver<Command>) -> Option<Command> {
-        let mut samples = first.batch.samples;
+        let mut samples = first.batch.samples.len();
         let mut group = vec![first];
         let mut other = None;
         while samples < GROUP_SAMPLES {
             match queue.try_recv() {
                 Ok(Command::Append(next)) => {
-                    samples += next.batch.samples;
+                    samples += next.batch.samples.len();
                     group.push(next);
                 }
                 Ok(command) => {
@@ -129,8 +165,8 @@ impl Writer {
     }
 
     /// Gives free pages back when there are more than the bound, or all of them when there is nothing else to do.
-    fn shrink(&mut self, pages: u32, free_bytes: u64, bound: u64) -> rusqlite::Result<bool> {
-        let idle = self.last_append.elapsed() >= IDLE;
+    fn shrink(&mut self, pages: u32, free_bytes: u64, bound: u64, all: bool) -> rusqlite::Result<bool> {
+        let idle = all || self.last_append.elapsed() >= IDLE;
         if free_bytes > if idle { 0 } else { bound } {
             self.connection.execute_batch(&format!("PRAGMA incremental_vacuum({pages})"))?;
             self.untidy = true;

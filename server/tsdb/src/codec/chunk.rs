@@ -6,8 +6,8 @@
 //! timeline: type u8 (1), crc32 u32 of what follows, count varint, timestamp column
 //! timestamp column: integer column of (timestamp - start of the bucket), milliseconds
 //! ```
-//! The timeline number is that of a row in the same bucket, or 0 for timestamps of the chunk's own. Types 2 and up
-//! are kept for native histograms and for downsampled columns.
+//! The timeline number is that of a row in the same bucket, or 0 for timestamps of the chunk's own. Type 2 is that of
+//! aggregates; those above are kept for native histograms.
 
 use super::bytes::{Reader, put_varint};
 use super::{Corrupt, Effort, ints, values};
@@ -104,13 +104,13 @@ impl<'a> Chunk<'a> {
     }
 }
 
-fn seal(mut body: Vec<u8>) -> Vec<u8> {
+pub(super) fn seal(mut body: Vec<u8>) -> Vec<u8> {
     let crc = crc32fast::hash(&body[5..]);
     body[1..5].copy_from_slice(&crc.to_le_bytes());
     body
 }
 
-fn open(row: &[u8], kind: u8) -> Result<Reader<'_>, Corrupt> {
+pub(super) fn open(row: &[u8], kind: u8) -> Result<Reader<'_>, Corrupt> {
     let mut reader = Reader::new(row);
     if reader.u8() != Some(kind) || reader.u32() != Some(crc32fast::hash(reader.rest())) {
         return Err(Corrupt);
@@ -118,12 +118,16 @@ fn open(row: &[u8], kind: u8) -> Result<Reader<'_>, Corrupt> {
     Ok(reader)
 }
 
-fn read_count(reader: &mut Reader<'_>) -> Result<usize, Corrupt> {
+pub(super) fn read_count(reader: &mut Reader<'_>) -> Result<usize, Corrupt> {
     let count = reader.varint().filter(|&n| n <= MAX_SAMPLES).ok_or(Corrupt)?;
     usize::try_from(count).map_err(|_| Corrupt)
 }
 
-fn read_timestamps(reader: &mut Reader<'_>, count: usize, base_ms: i64) -> Result<Vec<i64>, Corrupt> {
+pub(super) fn read_timestamps(
+    reader: &mut Reader<'_>,
+    count: usize,
+    base_ms: i64,
+) -> Result<Vec<i64>, Corrupt> {
     let mut timestamps = Vec::new();
     ints::decode(reader, count, &mut timestamps)?;
     for t in &mut timestamps {

@@ -85,12 +85,13 @@ pub(crate) fn decode(reader: &mut Reader<'_>, count: usize, out: &mut Vec<i64>) 
 fn decode_pco(reader: &mut Reader<'_>, count: usize, out: &mut Vec<i64>) -> Result<(), Corrupt> {
     let len = reader.varint().and_then(|n| usize::try_from(n).ok()).ok_or(Corrupt)?;
     let packed = reader.take(len).ok_or(Corrupt)?;
-    let values: Vec<i64> = pco::standalone::simple_decompress(packed).map_err(|_| Corrupt)?;
-    if values.len() != count {
-        return Err(Corrupt);
+    let start = out.len();
+    out.resize(start + count, 0);
+    // Straight into its place, and never more than is wanted of it.
+    match pco::standalone::simple_decompress_into(packed, &mut out[start..]) {
+        Ok(progress) if progress.n_processed == count => Ok(()),
+        _ => Err(Corrupt),
     }
-    out.extend_from_slice(&values);
-    Ok(())
 }
 
 /// Undoes [`Differences`].

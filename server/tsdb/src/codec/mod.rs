@@ -1,7 +1,10 @@
 //! Codecs of everything that is stored as bytes. Pure: bytes in, numbers out. Every decoder survives any input.
 
+pub(crate) mod aggregates;
 pub(crate) mod bytes;
 pub(crate) mod chunk;
+#[cfg(test)]
+mod fuzz;
 pub(crate) mod ints;
 pub(crate) mod log;
 pub(crate) mod values;

@@ -65,12 +65,12 @@ pub(crate) fn decode(reader: &mut Reader<'_>, count: usize, out: &mut Vec<f64>) 
         KIND_SCALED => decode_scaled(reader, count, out),
         KIND_XOR => xor::decode(reader.rest(), count, out),
         KIND_PCO => {
-            let values: Vec<f64> = pco::standalone::simple_decompress(reader.rest()).map_err(|_| Corrupt)?;
-            if values.len() != count {
-                return Err(Corrupt);
+            let start = out.len();
+            out.resize(start + count, 0.0);
+            match pco::standalone::simple_decompress_into(reader.rest(), &mut out[start..]) {
+                Ok(progress) if progress.n_processed == count => Ok(()),
+                _ => Err(Corrupt),
             }
-            out.extend_from_slice(&values);
-            Ok(())
         }
         _ => Err(Corrupt),
     }

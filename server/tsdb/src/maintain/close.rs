@@ -82,13 +82,15 @@ impl Maintainer<'_> {
             samples: (known.samples + samples as u64).saturating_sub(replaced as u64),
         };
         let rows = packer.finish(&mut self.upkeep.next_timeline);
-        Ok(Change {
+        let mut change = Change {
             timelines: rows.timelines,
             chunks: rows.chunks,
             buckets: if slice.is_empty() { Vec::new() } else { vec![(key, Some(info))] },
             next_timeline: Some(self.upkeep.next_timeline),
             ..Change::default()
-        })
+        };
+        change.invalidate(&self.shared.directory.load(), key, slice.iter().map(|(id, _)| *id));
+        Ok(change)
     }
 }
 

@@ -19,7 +19,8 @@ impl Maintainer<'_> {
         }
         let touching = self.shared.directory.load();
         let mut deleted = 0;
-        for (&key, info) in touching.iter().filter(|(key, _)| key.overlaps(start_ms, end_ms)) {
+        let samples = |key: &BucketKey| key.is_raw() && key.overlaps(start_ms, end_ms);
+        for (&key, info) in touching.iter().filter(|(key, _)| samples(key)) {
             let held: Vec<u32> = ids.iter().copied().filter(|&id| info.series.contains(id)).collect();
             let mut rest = held.as_slice();
             while !rest.is_empty() {
@@ -67,14 +68,16 @@ impl Maintainer<'_> {
         let series = known.series.minus(&IdSet::from_sorted(gone.iter().copied()));
         let info = BucketInfo { series, samples: known.samples.saturating_sub(deleted) };
         let rows = packer.finish(&mut self.upkeep.next_timeline);
-        self.change(Change {
+        let mut change = Change {
             timelines: rows.timelines,
             chunks: rows.chunks,
             delete_chunks: gone.iter().map(|&id| key.row(id)).collect(),
             buckets: vec![(key, (!info.series.is_empty()).then_some(info))],
             next_timeline: Some(self.upkeep.next_timeline),
             ..Change::default()
-        })?;
+        };
+        change.invalidate(&shared.directory.load(), key, ids[..done].iter().copied());
+        self.change(change)?;
         Ok((done, deleted))
     }
 }

@@ -1,7 +1,8 @@
 //! Retention: by age, by size; and the series that nothing is left of.
 
 use super::{MaintainError, Maintainer, SLICE_SERIES};
-use crate::bucket::BucketKey;
+use crate::bucket::{BucketKey, Level};
+use crate::downsample::Resolution;
 use crate::idset::IdSet;
 use crate::options::millis;
 use crate::schema;
@@ -38,8 +39,9 @@ impl Maintainer<'_> {
         let Some(max_bytes) = self.shared.options.max_bytes else { return Ok(()) };
         while self.shared.with_reader(schema::size_bytes)?.0 > max_bytes {
             let buckets = self.shared.directory.load();
-            let oldest = buckets.keys().copied().min_by_key(|key| key.start_ms());
-            let Some(key) = oldest.filter(|_| buckets.len() > 1) else { break };
+            let oldest = buckets.keys().copied().filter(|key| key.is_raw()).min_by_key(|key| key.start_ms());
+            let newest = buckets.keys().filter(|key| key.is_raw()).map(|key| key.start_ms()).max();
+            let Some(key) = oldest.filter(|key| Some(key.start_ms()) < newest) else { break };
             if self.report.expired_buckets >= CALL_BUCKETS {
                 self.report.more = true;
                 break;
@@ -49,8 +51,13 @@ impl Maintainer<'_> {
         Ok(())
     }
 
+    /// Deletes a bucket, with the aggregates that were made of it.
     fn drop_bucket(&mut self, key: BucketKey) -> Result<(), MaintainError> {
-        self.change(Change { buckets: vec![(key, None)], ..Change::default() })?;
+        let known = self.shared.directory.load();
+        let aggregates = Resolution::ALL.map(|resolution| key.aggregates(resolution));
+        let with = aggregates.into_iter().filter(|a| key.level() == Level::Day && known.contains_key(a));
+        let buckets = [key].into_iter().chain(with).map(|key| (key, None)).collect();
+        self.change(Change { buckets, ..Change::default() })?;
         self.report.expired_buckets += 1;
         self.upkeep.series_may_be_gone = true;
         Ok(())

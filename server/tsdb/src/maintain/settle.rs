@@ -31,7 +31,11 @@ struct Slice {
 impl Maintainer<'_> {
     /// Settles the days that are old enough, oldest first.
     pub(super) fn settle(&mut self, now_ms: i64) -> Result<(), MaintainError> {
-        let before_ms = settled_before(&self.shared.options, now_ms);
+        self.settle_days(settled_before(&self.shared.options, now_ms))
+    }
+
+    /// Settles the days that end before this midnight.
+    pub(super) fn settle_days(&mut self, before_ms: i64) -> Result<(), MaintainError> {
         let open = sync::read(&self.shared.head).open_buckets().map(|(key, _)| key).collect::<Vec<_>>();
         for key in open.into_iter().filter(|key| key.level() == Level::Hour && key.end_ms() <= before_ms) {
             self.close(key)?;
@@ -68,14 +72,16 @@ impl Maintainer<'_> {
         self.report.settled_chunks += slice.done.len();
         self.spend(samples.max(slice.done.len()));
         let rows = slice.packer.finish(&mut self.upkeep.next_timeline);
-        self.change(Change {
+        let mut change = Change {
             timelines: rows.timelines,
             chunks: rows.chunks,
             delete_chunks: slice.delete,
             buckets: changes,
             next_timeline: Some(self.upkeep.next_timeline),
             ..Change::default()
-        })
+        };
+        change.invalidate(&buckets, day.key, slice.done.iter().copied());
+        self.change(change)
     }
 }
 

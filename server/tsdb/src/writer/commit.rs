@@ -1,7 +1,7 @@
 //! One group commit: admit each batch, write new series and log rows in one transaction, then fill the head.
 
-use super::{Append, Writer};
-use crate::append::{Appended, Prepared, UNKNOWN};
+use super::{Append, Outcome, Writer};
+use crate::append::{Appended, Prepared, UNKNOWN, Unknown};
 use crate::bucket::BucketKey;
 use crate::codec::log::LogWriter;
 use crate::error::AppendError;
@@ -22,7 +22,7 @@ struct NewSeries {
 
 impl Writer {
     pub(super) fn commit(&mut self, group: Vec<Append>) {
-        let waiting: usize = group.iter().map(|a| a.batch.samples).sum();
+        let waiting: usize = group.iter().map(|a| a.batch.samples.len()).sum();
         let mut new_series = Vec::new();
         let mut logs = Logs::default();
         let mut admitted = Vec::with_capacity(group.len());
@@ -32,8 +32,8 @@ impl Writer {
                     append.batch.each(|id, key, t, value| logs.push(id, key, t, value));
                     admitted.push(append);
                 }
-                Err(error) => {
-                    let _ = append.reply.send(Err(error));
+                Err(outcome) => {
+                    let _ = append.reply.send(outcome);
                 }
             }
         }
@@ -44,46 +44,45 @@ impl Writer {
             Err(error) => {
                 self.withdraw(&new_series);
                 for append in admitted {
-                    let _ = append.reply.send(Err(AppendError::Storage(Arc::clone(&error))));
+                    let _ = append.reply.send(Outcome::Refused(AppendError::Storage(Arc::clone(&error))));
                 }
             }
         }
     }
 
     /// Gives every series of the batch its number, making those that do not exist.
-    fn admit(&self, batch: &mut Prepared, new_series: &mut Vec<NewSeries>) -> Result<(), AppendError> {
-        let mut unknown = Vec::new();
+    fn admit(&self, batch: &mut Prepared, new_series: &mut Vec<NewSeries>) -> Result<(), Outcome> {
         {
             let index = sync::read(&self.shared.index);
-            let stale = index.removals() != batch.removals;
-            for at in 0..batch.ids.len() {
-                if batch.ids[at] == UNKNOWN || stale {
-                    match index.find(batch.hashes[at], &batch.series[at].labels) {
-                        Some(id) => batch.ids[at] = id,
-                        None => unknown.push(at),
-                    }
-                }
+            let gone = |&id: &u32| id != UNKNOWN && index.labels(id).is_none();
+            if index.removals() != batch.removals && batch.ids.iter().any(gone) {
+                return Err(Outcome::Stale);
             }
+            // Another batch may have made them meanwhile.
+            let ids = &mut batch.ids;
+            batch.unknown.retain(|unknown| match index.find(unknown.hash, &unknown.labels) {
+                Some(id) => {
+                    ids[unknown.at] = id;
+                    false
+                }
+                None => true,
+            });
         }
-        if unknown.is_empty() {
+        if batch.unknown.is_empty() {
             return Ok(());
         }
-        let distinct = unknown.iter().map(|&at| &batch.series[at].labels).collect::<HashSet<_>>().len();
-        self.check_limits(&batch.source, distinct)?;
+        let distinct = batch.unknown.iter().map(|u| &u.labels).collect::<HashSet<_>>().len();
+        self.check_limits(&batch.source, distinct).map_err(Outcome::Refused)?;
+        let minute = batch.minute();
         let mut index = sync::write(&self.shared.index);
         let mut head = sync::write(&self.shared.head);
-        for at in unknown {
-            let (hash, labels) = (batch.hashes[at], &batch.series[at].labels);
-            batch.ids[at] = match index.find(hash, labels) {
+        for Unknown { at, hash, labels } in batch.unknown.drain(..) {
+            batch.ids[at] = match index.find(hash, &labels) {
                 Some(id) => id,
                 None => {
-                    let id = add_series(&mut index, hash, labels);
-                    head.register(id, &batch.source, batch.minute(), true);
-                    new_series.push(NewSeries {
-                        id,
-                        source: Arc::clone(&batch.source),
-                        labels: labels.clone(),
-                    });
+                    let id = add_series(&mut index, hash, &labels);
+                    head.register(id, &batch.source, minute, true);
+                    new_series.push(NewSeries { id, source: Arc::clone(&batch.source), labels });
                     id
                 }
             };
@@ -147,7 +146,7 @@ impl Writer {
             }
         }
         for (append, appended) in admitted.into_iter().zip(answers) {
-            let _ = append.reply.send(Ok(appended));
+            let _ = append.reply.send(Outcome::Stored(appended));
         }
     }
 

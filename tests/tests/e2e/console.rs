@@ -64,8 +64,13 @@ impl Browser {
         self.web.goto(format!("{}{path}", server.api.url)).await.unwrap();
     }
 
-    async fn heading(&self) -> String {
-        self.web.find(By::Tag("h1")).await.unwrap().text().await.unwrap()
+    /// Waits for a page whose heading begins so: a page that is just being left gives its elements no more.
+    async fn see(&self, heading: &str) {
+        wait_for(&format!("a page {heading}"), LONG, async || {
+            let found = self.web.find(By::Tag("h1")).await.ok()?.text().await.ok()?;
+            found.starts_with(heading).then_some(())
+        })
+        .await;
     }
 
     /// A number that the page's script gives.
@@ -103,14 +108,18 @@ async fn every_page_is_read_in_both_languages_on_a_desk_and_on_a_phone() {
 
     // Who is not signed in is led to the login, and from there back; the keyboard is enough.
     browser.open(&server, "/server").await;
-    assert_eq!(browser.heading().await, "Masuk");
+    browser.see("Masuk").await;
     let (user, password) = first_run(&server);
     browser.web.find(By::Id("username")).await.unwrap().send_keys(&user).await.unwrap();
     browser.web.find(By::Id("password")).await.unwrap().send_keys("salah" + Key::Enter).await.unwrap();
-    assert!(browser.web.find(By::Css("[role=alert]")).await.unwrap().text().await.unwrap().contains("salah"));
+    wait_for("the refusal", LONG, async || {
+        let alert = browser.web.find(By::Css("[role=alert]")).await.ok()?.text().await.ok()?;
+        alert.contains("salah").then_some(())
+    })
+    .await;
     browser.web.find(By::Id("username")).await.unwrap().send_keys(&user).await.unwrap();
     browser.web.find(By::Id("password")).await.unwrap().send_keys(password + Key::Enter).await.unwrap();
-    assert_eq!(browser.heading().await, "Server");
+    browser.see("Server").await;
     assert!(browser.web.source().await.unwrap().contains(&instance), "the server's row is missing");
 
     for language in ["id", "en"] {
@@ -118,7 +127,7 @@ async fn every_page_is_read_in_both_languages_on_a_desk_and_on_a_phone() {
         for (path, indonesian, english) in PAGES {
             browser.open(&server, path).await;
             let wanted = if language == "id" { indonesian } else { english };
-            assert!(browser.heading().await.starts_with(wanted), "{path}: {}", browser.heading().await);
+            browser.see(wanted).await;
             let html = browser.web.find(By::Tag("html")).await.unwrap();
             assert_eq!(html.attr("lang").await.unwrap().as_deref(), Some(language), "{path}");
             assert_eq!(

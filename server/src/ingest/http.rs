@@ -22,7 +22,7 @@ use crate::time::now_ms;
 /// Path to which `siaga-server import` sends history; the body is that of remote write.
 pub const HISTORY: &str = "/api/v1/import/write";
 
-/// Path that has the store made as small as it gets.
+/// Path that has the store made as small as it gets: 202 while more is to do, 204 when all is done.
 pub const SETTLE: &str = "/api/v1/import/settle";
 
 /// Routes of what comes in.
@@ -41,7 +41,7 @@ pub fn routes() -> Routes {
             "remote write of history, of any age within the retention",
             write_history,
         )
-        .post(SETTLE, Right::ImportHistory, "after an import: compress everything that is over, now", settle)
+        .post(SETTLE, Right::ImportHistory, "after an import: compress what is over, now; again while it answers 202", settle)
 }
 
 impl From<ConvertError> for ApiError {
@@ -163,6 +163,6 @@ async fn write_history(
 }
 
 async fn settle(State(app): State<App>) -> Result<StatusCode, ApiError> {
-    app.metrics.settle().await?;
-    Ok(StatusCode::NO_CONTENT)
+    let more = app.metrics.settle().await?.more;
+    Ok(if more { StatusCode::ACCEPTED } else { StatusCode::NO_CONTENT })
 }

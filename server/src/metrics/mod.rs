@@ -116,7 +116,7 @@ impl Metrics {
         .await
     }
 
-    /// Compresses everything that is over, whether or not it is due.
+    /// Compresses what is over, whether or not it is due: a bounded amount, see [`Tsdb::settle`].
     ///
     /// # Errors
     /// If the store cannot be read or written.

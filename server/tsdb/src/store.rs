@@ -293,25 +293,17 @@ impl Tsdb {
     }
 
     /// Closes every bucket and settles every day that is over, without waiting for their time: after an import, so
-    /// that the store is as small as it gets. Appends and queries go on meanwhile.
+    /// that the store is as small as it gets. One call does a bounded amount: call it again while it reports
+    /// [`MaintainReport::more`]. Appends and queries go on meanwhile.
     ///
     /// # Errors
     /// SQLite fails; what was done stays done.
     pub fn settle(&self, now_ms: i64) -> Result<MaintainReport, MaintainError> {
+        let mut upkeep = sync::lock(&self.0.upkeep);
         let queue = self.0.queue.as_ref().ok_or(MaintainError::Closed)?;
-        let mut total = MaintainReport::default();
-        loop {
-            let mut upkeep = sync::lock(&self.0.upkeep);
-            let mut maintainer = Maintainer::new(&self.0.shared, queue, &mut upkeep);
-            maintainer.settle_now(now_ms)?;
-            let report = maintainer.report;
-            total.closed_buckets += report.closed_buckets;
-            total.settled_chunks += report.settled_chunks;
-            total.downsampled += report.downsampled;
-            if !report.more {
-                return Ok(total);
-            }
-        }
+        let mut maintainer = Maintainer::new(&self.0.shared, queue, &mut upkeep);
+        maintainer.settle_now(now_ms)?;
+        Ok(maintainer.report)
     }
 
     /// Deletes the samples of matching series within `start_ms..=end_ms`; returns how many.

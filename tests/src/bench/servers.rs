@@ -156,16 +156,17 @@ impl Running {
     /// It refuses.
     pub fn settle(&self) -> anyhow::Result<u64> {
         let mut connection = Connection::open(self.address, &self.authorization)?;
-        let mut ask = |method: &str, path: &str| -> anyhow::Result<Vec<u8>> {
+        let mut ask = |method: &str, path: &str| -> anyhow::Result<u16> {
             let (status, body) =
                 if method == "POST" { connection.post(path, "", b"")? } else { connection.get(path)? };
             ensure!(status / 100 == 2, "{path} answered {status}: {}", String::from_utf8_lossy(&body));
-            Ok(body)
+            Ok(status)
         };
         let data = self.folder.path().join("data");
         match self.kind {
             Kind::Siaga => {
-                ask("POST", "/api/v1/import/settle")?;
+                // 202: there is more to do.
+                while ask("POST", "/api/v1/import/settle")? == 202 {}
                 size_of(&data.join("metrics"))
             }
             Kind::Victoria => {

@@ -33,14 +33,17 @@ fn filled(folder: &std::path::Path) -> Tsdb {
 }
 
 fn upkeep(store: &Tsdb) -> usize {
-    let mut downsampled = store.settle(LATER).unwrap().downsampled;
-    loop {
-        let report = store.maintain(LATER).unwrap();
-        downsampled += report.downsampled;
-        if !report.more {
-            return downsampled;
+    let mut downsampled = 0;
+    for step in [Tsdb::settle, Tsdb::maintain] {
+        loop {
+            let report = step(store, LATER).unwrap();
+            downsampled += report.downsampled;
+            if !report.more {
+                break;
+            }
         }
     }
+    downsampled
 }
 
 fn ask(store: &Tsdb, host: &str, resolution: Resolution, aggregate: Aggregate) -> Series {

@@ -13,8 +13,9 @@ use crate::sync;
 pub(crate) use assembly::Window;
 use std::sync::Arc;
 
-/// From this many series on a query is shared among threads.
-const SERIES_OF_A_THREAD: usize = 500;
+/// From this many series on a query is shared among threads. Starting one takes as long as reading some ten, and on a
+/// busy machine as long as reading a whole host.
+const SERIES_OF_A_THREAD: usize = 200;
 /// Threads of one query at most.
 const MAX_THREADS: usize = 4;
 

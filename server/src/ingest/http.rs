@@ -41,7 +41,12 @@ pub fn routes() -> Routes {
             "remote write of history, of any age within the retention",
             write_history,
         )
-        .post(SETTLE, Right::ImportHistory, "after an import: compress what is over, now; again while it answers 202", settle)
+        .post(
+            SETTLE,
+            Right::ImportHistory,
+            "after an import: compress what is over, now; again while it answers 202",
+            settle,
+        )
 }
 
 impl From<ConvertError> for ApiError {

@@ -192,6 +192,37 @@ fn queries_beyond_their_limits_are_refused() {
 }
 
 #[test]
+fn a_query_of_many_series_answers_as_one_of_each_and_is_bounded_as_a_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let hosts: Vec<_> = (0..450).map(|host| (host, up(&format!("{host:03}")))).collect();
+    for minute in 0..100 {
+        let runs = hosts.iter().map(|(host, _)| [(MIDNIGHT + minute * 60_000 + host % 7, *host as f64)]);
+        let runs: Vec<_> = runs.collect();
+        let series: Vec<_> = hosts.iter().zip(&runs).map(|((_, l), run)| (l.clone(), &run[..])).collect();
+        store.append(batch("a", &series), MIDNIGHT + minute * 60_000).unwrap();
+    }
+    // The first hour is closed, the second is in the head.
+    assert_eq!(store.maintain(MIDNIGHT + 100 * 60_000).unwrap().closed_buckets, 1);
+    let (start, end) = (MIDNIGHT + 30 * 60_000, MIDNIGHT + 90 * 60_000);
+    let all = store.select(&[], start, end, ALL).unwrap();
+    assert_eq!(all.len(), hosts.len());
+    for (one, (_, labels)) in all.iter().zip(&hosts) {
+        assert_eq!(one.labels, *labels);
+        let alone = store.select(&[equal("host", labels.get("host").unwrap())], start, end, ALL).unwrap();
+        assert_eq!(alone, [one.clone()]);
+    }
+    let samples = all.iter().map(|one| one.values.len()).sum::<usize>();
+    let bounded = |max_samples| {
+        store
+            .select(&[], start, end, siaga_tsdb::Limits { max_series: 450, max_samples })
+            .map(|all| all.len())
+    };
+    assert_eq!(bounded(samples).unwrap(), 450);
+    assert!(matches!(bounded(samples - 1), Err(SelectError::TooManySamples { .. })));
+}
+
+#[test]
 fn names_and_values_are_those_of_the_range() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());

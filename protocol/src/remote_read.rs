@@ -88,6 +88,14 @@ pub fn decode_request(body: &[u8], max_unpacked_bytes: usize) -> Result<ReadRequ
     remote_write::decode_message(body, max_unpacked_bytes)
 }
 
+/// Packs a request as a client sends it.
+///
+/// # Errors
+/// [`DecodeError::Snappy`] if it is larger than snappy's 4 GiB.
+pub fn encode_request(request: &ReadRequest) -> Result<Vec<u8>, DecodeError> {
+    remote_write::pack(request)
+}
+
 /// Packs an answer as it travels.
 ///
 /// # Errors

@@ -42,7 +42,9 @@ impl QueryError {
         Self::execution("query processing would load too many samples into memory in query execution")
     }
 
-    pub(crate) fn out_of_memory(limit_bytes: usize) -> Self {
+    /// All running queries together hold as much as they may.
+    #[must_use]
+    pub fn out_of_memory(limit_bytes: usize) -> Self {
         Self::execution(format!(
             "query processing would use too much memory: all running queries together may hold {limit_bytes} bytes"
         ))

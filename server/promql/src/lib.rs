@@ -48,7 +48,7 @@ pub use error::QueryError;
 pub use format::format_value;
 pub use labels::{Labels, METRIC_NAME, Pair};
 pub use matcher::{CompiledMatcher, MatchOp, Matcher, RegexError, anchored_regex};
-pub use memory::MemoryPool;
+pub use memory::{MemoryPool, Reservation};
 pub use options::EngineOptions;
 pub use storage::{
     STALE_NAN_BITS, SelectBudget, SelectHints, SeriesData, Storage, StorageError, is_stale_nan, stale_nan,

@@ -1,6 +1,9 @@
 //! Memory that all queries share: each reserves what it holds, and gives it back when it ends.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::QueryError;
 
 /// Bytes that queries running at the same time may hold together.
 #[derive(Debug)]
@@ -36,5 +39,46 @@ impl MemoryPool {
 
     pub(crate) fn give_back(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Reserves bytes for work beside the evaluator, until the reservation is dropped.
+    ///
+    /// # Errors
+    /// [`QueryError::Execution`] if there is not enough.
+    pub fn reserve(self: &Arc<Self>, bytes: usize) -> Result<Reservation, QueryError> {
+        if self.take(bytes) {
+            Ok(Reservation { pool: Arc::clone(self), bytes })
+        } else {
+            Err(QueryError::out_of_memory(self.limit))
+        }
+    }
+}
+
+/// Bytes of a pool that are held; given back when dropped.
+#[derive(Debug)]
+pub struct Reservation {
+    pool: Arc<MemoryPool>,
+    bytes: usize,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.pool.give_back(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_reserved_is_missing_until_it_is_dropped() {
+        let pool = Arc::new(MemoryPool::new(100));
+        let held = pool.reserve(70).unwrap();
+        let error = pool.reserve(31).unwrap_err();
+        assert!(matches!(error, QueryError::Execution(text) if text.contains("100 bytes")));
+        assert_eq!(pool.free(), 30);
+        drop(held);
+        assert_eq!(pool.free(), 100);
     }
 }

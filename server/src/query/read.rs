@@ -40,13 +40,19 @@ pub(super) async fn read(State(app): State<App>, body: Bytes) -> Result<Response
     }
     let mut room = config.query.max_samples;
     let mut response = ReadResponse::default();
+    let mut held = Vec::new();
     for question in request.queries {
         let (from, to) = (question.start_timestamp_ms, question.end_timestamp_ms);
         let found = app.metrics.read(matchers(question)?, from, to, room).await?;
-        room -= found.iter().map(|series| series.values.len()).sum::<usize>().min(room);
-        response.results.push(QueryResult { timeseries: found.into_iter().map(to_wire).collect() });
+        room -= found.series.iter().map(|series| series.values.len()).sum::<usize>().min(room);
+        held.push(found.held);
+        response.results.push(QueryResult { timeseries: found.series.into_iter().map(to_wire).collect() });
     }
-    let body = tokio::task::spawn_blocking(move || remote_read::encode_response(&response)).await;
+    let body = tokio::task::spawn_blocking(move || {
+        let _held = held;
+        remote_read::encode_response(&response)
+    })
+    .await;
     let Ok(Ok(body)) = body else { return Err(PrometheusError::internal("the answer is too large to pack")) };
     let headers = [(header::CONTENT_TYPE, "application/x-protobuf"), (header::CONTENT_ENCODING, "snappy")];
     Ok((headers, body).into_response())
@@ -88,7 +94,7 @@ pub(super) async fn federate(State(app): State<App>, form: Form) -> Result<Respo
     let mut newest: BTreeMap<Labels, (i64, f64)> = BTreeMap::new();
     for matchers in selectors {
         let from = now - millis(query.lookback) + 1;
-        for series in app.metrics.read(matchers, from, now, query.max_samples).await? {
+        for series in app.metrics.read(matchers, from, now, query.max_samples).await?.series {
             if let (Some(&at), Some(&value)) = (series.timestamps.last(), series.values.last())
                 && !is_stale_nan(value)
             {

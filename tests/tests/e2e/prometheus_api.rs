@@ -3,8 +3,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use siaga_protocol::remote_read::{self, LabelMatcher, MatcherType, ReadQuery, ReadRequest};
 use siaga_protocol::remote_write::Sample;
 use siaga_protocol::remote_write_v2::{self, MetadataV2, Request, SeriesV2, Unread};
 use siaga_tests::harness::{Prometheus, Server, series};
@@ -155,5 +156,28 @@ async fn queries_that_explode_end_soon_and_samples_still_come_in() {
         assert!(written.unwrap().0.is_success());
         let answer: Value = answer.unwrap().json().await.unwrap();
         assert_eq!(answer["errorType"], kind, "{query:.60}: {:.300}", answer.to_string());
+    }
+
+    // Remote read draws on the same memory.
+    let read = async |host: &str| {
+        let matcher = |name: &str, op: MatcherType, value: &str| LabelMatcher {
+            r#type: op.into(),
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        let matchers = vec![
+            matcher("__name__", MatcherType::Equal, "explode"),
+            matcher("host", MatcherType::Regex, host),
+        ];
+        let query = ReadQuery { start_timestamp_ms: 0, end_timestamp_ms: now, matchers };
+        let request = ReadRequest { queries: vec![query], accepted_response_types: vec![] };
+        let body = remote_read::encode_request(&request).unwrap();
+        siaga.api.request(Method::POST, "/prometheus/api/v1/read").body(body).send().await.unwrap()
+    };
+    let refused = read(".*").await;
+    assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text().await.unwrap().contains("may hold 4000000 bytes"));
+    for _ in 0..10 {
+        assert_eq!(read("1..").await.status(), StatusCode::OK, "what was held is given back");
     }
 }

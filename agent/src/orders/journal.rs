@@ -124,7 +124,7 @@ impl Journal {
                     message: INTERRUPTED.into(),
                     output: String::new(),
                     started_at_ms: at_ms,
-                    ended_at_ms: now_ms,
+                    ended_at_ms: now_ms.max(at_ms),
                 });
             }
         }

@@ -262,7 +262,8 @@ impl Desk {
             message: execution.message,
             output: execution.output,
             started_at_ms,
-            ended_at_ms: clock::now_ms(),
+            // The clock may have been set back meanwhile.
+            ended_at_ms: clock::now_ms().max(started_at_ms),
         };
         if let Err(error) = self.journal().finish(result) {
             tracing::error!(
@@ -444,7 +445,7 @@ impl Desk {
             message: execution.message,
             output: execution.output,
             started_at_ms,
-            ended_at_ms: now_ms,
+            ended_at_ms: now_ms.max(started_at_ms),
         };
         if let Err(error) = self.journal().undone(undo, report, now_ms) {
             tracing::error!(error = crate::error_chain(&error), "the memory of orders cannot be written");

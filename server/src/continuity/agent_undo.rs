@@ -4,6 +4,7 @@
 use siaga_protocol::orders::AgentUndo;
 
 use super::journal::{self, AnswerNote, Fact};
+use crate::fleet::orders::times_can_be;
 use crate::records::hosts::Host;
 use crate::records::rusqlite::Connection;
 use crate::records::{RecordsError, audit, drills, orders};
@@ -11,7 +12,6 @@ use crate::time::Millis;
 
 /// Reports about one order that are taken; an agent tries five times.
 const MAX_REPORTS: usize = 20;
-
 /// What became of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taken {
@@ -21,6 +21,8 @@ pub(super) enum Taken {
     Before,
     /// The host was never ordered that.
     NotOrdered,
+    /// Its times cannot be: the end before the start, before the order was given, or in the future.
+    ImpossibleTimes,
 }
 
 /// Takes a report of `host`.
@@ -30,8 +32,10 @@ pub(super) fn take(
     undo: AgentUndo,
     now_ms: Millis,
 ) -> Result<Taken, RecordsError> {
-    if !orders::was_ordered(db, &host.id, &undo.order_id, &undo.drill_id, &undo.action)? {
-        return Ok(Taken::NotOrdered);
+    let ordered = orders::ordered_at(db, &host.id, &undo.order_id, &undo.drill_id, &undo.action)?;
+    let Some(ordered_ms) = ordered else { return Ok(Taken::NotOrdered) };
+    if !times_can_be(undo.started_at_ms, undo.ended_at_ms, ordered_ms, now_ms) {
+        return Ok(Taken::ImpossibleTimes);
     }
     let rows = drills::journal(db, &undo.drill_id)?;
     let mut reports = 0;
@@ -131,6 +135,10 @@ mod tests {
                 assert_eq!(
                     taken(&host("a"), AgentUndo { action: "x".to_owned(), ..undo("u") })?,
                     Taken::NotOrdered
+                );
+                assert_eq!(
+                    taken(&host("a"), AgentUndo { ended_at_ms: i64::MAX, ..undo("u") })?,
+                    Taken::ImpossibleTimes
                 );
                 assert_eq!(taken(&host("a"), undo("u"))?, Taken::Yes);
                 assert_eq!(taken(&host("a"), undo("u"))?, Taken::Before);

@@ -170,6 +170,10 @@ async fn agent_undo(
     app.presence.note(&host.id, now_ms());
     match app.records.run(move |db| take(db, &host, undo, now_ms())).await? {
         Taken::NotOrdered => Err(ApiError::bad_request("this host was not ordered that").at("order_id")),
+        Taken::ImpossibleTimes => Err(ApiError::bad_request(
+            "times that cannot be: before the order, in the future, or the end before the start",
+        )
+        .at("started_at_ms")),
         taken => Ok(Json(serde_json::json!({ "stored": taken == Taken::Yes }))),
     }
 }

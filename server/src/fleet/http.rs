@@ -140,6 +140,11 @@ async fn order_result(
     if result.output.len() > MAX_OUTPUT_BYTES || result.message.len() > MAX_OUTPUT_BYTES {
         return Err(ApiError::bad_request(format!("more than {MAX_OUTPUT_BYTES} bytes")).at("output"));
     }
+    // When the order was given is not asked: a refusal may answer one that is none.
+    if !orders::times_can_be(result.started_at_ms, result.ended_at_ms, 0, now_ms()) {
+        let error = "times that cannot be: before 1970, in the future, or the end before the start";
+        return Err(ApiError::bad_request(error).at("started_at_ms"));
+    }
     app.presence.note(&host.id, now_ms());
     let stored = app.records.run(move |db| order_rows::set_result(db, &host.id, &result, now_ms())).await?;
     app.answer_news.send_modify(|count| *count += 1);

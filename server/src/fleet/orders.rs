@@ -7,10 +7,22 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::records::{RecordsError, orders};
-use crate::time::now_ms;
+use crate::time::{Millis, SECOND_MS, now_ms};
 
 /// Orders that one poll hands out.
 const MAX_ORDERS_A_POLL: u32 = 16;
+
+/// How far an agent's clock may be from the server's for its times to be taken. Orders expire within minutes, so that a
+/// host whose clock is further ahead carries out none.
+const MAX_SKEW_MS: Millis = 24 * 3_600 * SECOND_MS;
+
+/// Whether an agent can have carried out something at these times of its own clock that was ordered at `ordered_ms`.
+#[must_use]
+pub fn times_can_be(started_ms: Millis, ended_ms: Millis, ordered_ms: Millis, now_ms: Millis) -> bool {
+    started_ms <= ended_ms
+        && started_ms >= ordered_ms.saturating_sub(MAX_SKEW_MS)
+        && ended_ms <= now_ms.saturating_add(MAX_SKEW_MS)
+}
 
 /// Why an order is not sent.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +82,27 @@ pub(super) async fn poll(app: &App, host_id: &str, wait: Duration) -> Result<Vec
             || tokio::time::timeout_at(deadline, news.changed()).await.is_err()
         {
             return Ok(open);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_that_cannot_be_are_told_from_those_of_a_wrong_clock() {
+        let (ordered, now) = (50 * MAX_SKEW_MS, 51 * MAX_SKEW_MS);
+        for (started, ended, can_be) in [
+            (ordered, now, true),
+            (ordered - MAX_SKEW_MS, ordered - MAX_SKEW_MS, true),
+            (now + MAX_SKEW_MS, now + MAX_SKEW_MS, true),
+            (ordered - MAX_SKEW_MS - 1, now, false),
+            (now, now + MAX_SKEW_MS + 1, false),
+            (now, now - 1, false),
+            (i64::MIN, i64::MAX, false),
+        ] {
+            assert_eq!(times_can_be(started, ended, ordered, now), can_be, "{started} {ended}");
         }
     }
 }

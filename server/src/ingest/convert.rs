@@ -2,17 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use siaga_protocol::metric_names;
 use siaga_protocol::remote_write::{MetricMetadata, MetricType};
 use siaga_tsdb::{Columns, LabelsError};
 
+use super::names::{self, NameError};
 use crate::metrics::MetricInfo;
-use crate::rules::{ALERTS, ALERTS_FOR_STATE};
 
 /// Why a write request is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConvertError {
+    /// A name is none.
+    #[error("series {index}")]
+    Name {
+        /// Which series of the request, from 0.
+        index: usize,
+        /// Reason.
+        #[source]
+        source: NameError,
+    },
     /// An agent writes for somebody else.
     #[error("series {index} ({labels}): an agent writes only with instance=\"{instance}\"")]
     ForeignInstance {
@@ -53,14 +61,14 @@ const COLLECTED: [&str; 2] = ["node_", "siaga_agent_"];
 /// Whether the server itself writes series of this name: alerts, forecasts, presence, and what rules record. A colon
 /// stands in the names of recording rules only, by Prometheus' convention.
 fn is_reserved(name: &str, recorded: &BTreeSet<String>) -> bool {
-    [metric_names::UP, ALERTS, ALERTS_FOR_STATE].contains(&name)
-        || name.starts_with(metric_names::FORECAST_PREFIX)
+    names::is_of_server(name)
         || name.contains(':')
         || (recorded.contains(name) && !COLLECTED.iter().any(|prefix| name.starts_with(prefix)))
 }
 
 /// Whether the writer may write this series; its labels are sorted.
 pub(super) fn check(index: usize, labels: &[(&str, &str)], writer: Writer<'_>) -> Result<(), ConvertError> {
+    names::check(labels).map_err(|source| ConvertError::Name { index, source })?;
     let Writer::Agent { instance, recorded } = writer else { return Ok(()) };
     if value(labels, "instance") != instance {
         let text: Vec<_> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
@@ -111,6 +119,8 @@ pub(super) fn metadata(stated: Vec<MetricMetadata>) -> impl Iterator<Item = (Str
 
 #[cfg(test)]
 mod tests {
+    use siaga_protocol::metric_names;
+
     use super::*;
 
     #[test]
@@ -136,6 +146,7 @@ mod tests {
             metric_names::FORECAST_DAYS,
             metric_names::FORECAST_PERCENT,
             "siaga_forecast_new",
+            "siaga_incidents_open",
             "instance:node_cpu:ratio",
             "busy",
         ] {
@@ -146,6 +157,16 @@ mod tests {
         }
         for name in ["node_load1", "siaga_agent_build_info", "upper"] {
             assert_eq!(check(0, &[("__name__", name), ("instance", "web")], web), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_refused_with_its_series() {
+        let recorded = BTreeSet::new();
+        for writer in [Writer::User, Writer::Agent { instance: "web", recorded: &recorded }] {
+            let error = check(2, &[("__name__", " up"), ("instance", "web")], writer).unwrap_err();
+            let text = format!("{:#}", anyhow::Error::from(error));
+            assert!(text.starts_with("series 2: \" up\" is no name"), "{text}");
         }
     }
 

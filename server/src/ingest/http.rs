@@ -52,7 +52,7 @@ pub fn routes() -> Routes {
 impl From<ConvertError> for ApiError {
     fn from(error: ConvertError) -> Self {
         let status = match error {
-            ConvertError::Reserved { .. } => StatusCode::BAD_REQUEST,
+            ConvertError::Name { .. } | ConvertError::Reserved { .. } => StatusCode::BAD_REQUEST,
             ConvertError::ForeignInstance { .. } => StatusCode::FORBIDDEN,
         };
         Self::new(status, format!("{:#}", anyhow::Error::from(error))).at("timeseries")

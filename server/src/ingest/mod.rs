@@ -7,6 +7,7 @@ mod body;
 mod convert;
 pub mod http;
 pub mod import;
+mod names;
 mod wire;
 
 use std::time::Duration;

@@ -65,24 +65,24 @@ pub fn set_result(db: &Connection, host_id: &str, result: &OrderResult, now_ms: 
     Ok(changed == 1)
 }
 
-/// Whether a host was ordered to run an action in a drill.
+/// When a host was ordered to run an action in a drill, if it was.
 ///
 /// # Errors
 /// If the statement fails.
-pub fn was_ordered(
+pub fn ordered_at(
     db: &Connection,
     host_id: &str,
     order_id: &str,
     drill_id: &str,
     action: &str,
-) -> Result<bool> {
-    let found: i64 = db.query_row(
-        "SELECT COUNT(*) FROM orders \
+) -> Result<Option<Millis>> {
+    let found = db.query_row(
+        "SELECT created_at_ms FROM orders \
          WHERE id = ?1 AND host_id = ?2 AND drill_id = ?3 AND action = ?4 AND kind = 'run'",
         params![order_id, host_id, drill_id, action],
         |row| row.get(0),
-    )?;
-    Ok(found > 0)
+    );
+    Ok(found.optional()?)
 }
 
 /// The answer to an order, if there is one yet.

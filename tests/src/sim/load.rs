@@ -165,12 +165,9 @@ impl Sender {
             let seed = self.seed ^ noise::mix(number as u64);
             // Half of them are counters, half are restless gauges.
             let (name, value) = if number % 2 == 0 {
-                (
-                    "siaga_load_events_total",
-                    (noise::as_f64(at_ms) / 1e3 * (1.0 + noise::unit(seed, 0))).floor(),
-                )
+                ("load_events_total", (noise::as_f64(at_ms) / 1e3 * (1.0 + noise::unit(seed, 0))).floor())
             } else {
-                ("siaga_load_level", (noise::smooth(seed, at_ms / 1_000, 300) * 1e4).round() / 1e2)
+                ("load_level", (noise::smooth(seed, at_ms / 1_000, 300) * 1e4).round() / 1e2)
             };
             TimeSeries {
                 labels: vec![

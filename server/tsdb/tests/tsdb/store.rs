@@ -210,7 +210,7 @@ fn a_query_of_many_series_answers_as_one_of_each_and_is_bounded_as_a_whole() {
     for (one, (_, labels)) in all.iter().zip(&hosts) {
         assert_eq!(one.labels, *labels);
         let alone = store.select(&[equal("host", labels.get("host").unwrap())], start, end, ALL).unwrap();
-        assert_eq!(alone, [one.clone()]);
+        assert_eq!(alone.as_slice(), std::slice::from_ref(one));
     }
     let samples = all.iter().map(|one| one.values.len()).sum::<usize>();
     let bounded = |max_samples| {

@@ -22,6 +22,9 @@ pub struct Inventory {
     pub interfaces: Vec<Interface>,
     /// Installed packages, sorted by name.
     pub packages: Vec<Package>,
+    /// Watched files, sorted by path; none where the agent does not tell, which says nothing of the files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<Vec<WatchedFile>>,
 }
 
 /// Operating system.
@@ -104,4 +107,22 @@ pub struct Package {
     pub name: String,
     /// Installed version.
     pub version: String,
+}
+
+/// A watched file, or a folder that cannot be looked into. Never its content.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WatchedFile {
+    /// Absolute path.
+    pub path: String,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// When it was written last, milliseconds since the epoch.
+    pub modified_ms: i64,
+    /// SHA-256 of the content in hexadecimal, of a link that of its target's path; empty where it was not read.
+    pub sha256: String,
+    /// Permissions, octal, for example `0644`.
+    pub mode: String,
+    /// Owner and group, for example `root:root`.
+    pub owner: String,
 }

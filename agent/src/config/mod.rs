@@ -3,6 +3,7 @@
 //! Invariants: an unknown key is an error; a value out of its range never becomes a [`Config`];
 //! every error names the file, the line and the field.
 
+pub mod files;
 pub mod services;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use siaga_protocol::agent_api::ActionOffer;
 use siaga_protocol::toml_text::{self, TomlTextError};
 
 use crate::collectors::CollectorName;
+pub use files::WatchedFiles;
 use services::{Log, ProcessGroup, Services, Watched};
 
 /// Largest configuration file that is read, in bytes.
@@ -241,11 +243,13 @@ pub struct Inventory {
     pub enabled: bool,
     /// How often the agent looks whether something changed.
     pub check_interval_seconds: Seconds<10, 86_400, 60>,
+    /// Files whose changes are told.
+    pub files: WatchedFiles,
 }
 
 impl Default for Inventory {
     fn default() -> Self {
-        Self { enabled: true, check_interval_seconds: Seconds::default() }
+        Self { enabled: true, check_interval_seconds: Seconds::default(), files: WatchedFiles::default() }
     }
 }
 
@@ -620,6 +624,6 @@ mod tests {
         assert!(action.undo.is_some() && action.user.is_some() && !action.description.is_empty());
         let mut stated = Vec::new();
         keys(&toml::from_str(&active).unwrap(), "", &mut stated);
-        assert_eq!(stated.len(), 33, "a key was added or removed: {stated:#?}");
+        assert_eq!(stated.len(), 36, "a key was added or removed: {stated:#?}");
     }
 }

@@ -38,6 +38,7 @@ pub fn without_packages(root: &Path, machine_id: &str, filter: &FilesystemFilter
         filesystems: filesystems(&mut source, filter),
         interfaces: interfaces(),
         packages: Vec::new(),
+        files: None,
     }
 }
 

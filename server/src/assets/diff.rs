@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use siaga_protocol::inventory::{Disk, Filesystem, Interface, Inventory, Package};
+use siaga_protocol::inventory::{Disk, Filesystem, Interface, Inventory, Package, WatchedFile};
 
 /// How a field changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +68,9 @@ pub fn diff(old: &Inventory, new: &Inventory) -> Vec<FieldChange> {
         &mut changes,
     );
     packages(&old.packages, &new.packages, &mut changes);
+    if let (Some(old), Some(new)) = (&old.files, &new.files) {
+        files(old, new, &mut changes);
+    }
     changes.sort();
     changes
 }
@@ -138,6 +141,42 @@ impl Part for Interface {
     }
 }
 
+impl Part for WatchedFile {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("size_bytes", self.size_bytes.to_string()),
+            ("modified_ms", self.modified_ms.to_string()),
+            ("sha256", self.sha256.clone()),
+            ("file_mode", self.mode.clone()),
+            ("file_owner", self.owner.clone()),
+        ]
+    }
+}
+
+/// A changed file is one change, with what differs of it: it was one deed.
+fn files(old: &[WatchedFile], new: &[WatchedFile], changes: &mut Vec<FieldChange>) {
+    let (old, new) = (by_name(old, |file| &file.path), by_name(new, |file| &file.path));
+    let paths: BTreeSet<&str> = old.keys().chain(new.keys()).copied().collect();
+    for path in paths {
+        let (before, after) = (old.get(path), new.get(path));
+        let (kind, old, new) = match (before, after) {
+            (None, after) => (ChangeKind::Added, None, after.map(|file| file.summary())),
+            (before, None) => (ChangeKind::Removed, before.map(|file| file.summary()), None),
+            (Some(before), Some(after)) => {
+                let differs = |(a, b): &((_, String), (_, String))| a.1 != b.1;
+                let fields = before.fields().into_iter().zip(after.fields()).filter(differs);
+                let (old, new): (Vec<_>, Vec<_>) =
+                    fields.map(|((name, a), (_, b))| (format!("{name} {a}"), format!("{name} {b}"))).unzip();
+                if old.is_empty() {
+                    continue;
+                }
+                (ChangeKind::Changed, Some(old.join(", ")), Some(new.join(", ")))
+            }
+        };
+        changes.push(FieldChange { field: format!("file {path}"), kind, old, new });
+    }
+}
+
 /// Parts by name; of two with one name the last counts.
 fn by_name<'a, T>(parts: &'a [T], name: impl Fn(&'a T) -> &'a String) -> BTreeMap<&'a str, &'a T> {
     parts.iter().map(|part| (name(part).as_str(), part)).collect()
@@ -201,6 +240,10 @@ mod tests {
         Package { name: name.to_owned(), version: version.to_owned() }
     }
 
+    fn file(path: &str, size_bytes: u64) -> WatchedFile {
+        WatchedFile { path: path.to_owned(), size_bytes, mode: "0644".to_owned(), ..WatchedFile::default() }
+    }
+
     fn host() -> Inventory {
         let mut host = Inventory { hostname: "web".to_owned(), ..Inventory::default() };
         host.hardware.memory_bytes = 8 << 30;
@@ -211,13 +254,14 @@ mod tests {
             addresses: vec!["10.0.0.2/24".to_owned()],
         });
         host.packages = vec![package("bash", "5.2"), package("openssl", "3.0.1")];
+        host.files = Some(vec![file("/etc/my nginx", 5)]);
         host
     }
 
     #[test]
     fn each_kind_of_change_has_its_readable_path() {
         type Edit = fn(&mut Inventory);
-        let table: [(Edit, &str, Option<&str>, Option<&str>); 9] = [
+        let table: [(Edit, &str, Option<&str>, Option<&str>); 11] = [
             (|h| h.hardware.memory_bytes = 1, "memory_bytes", Some("8589934592"), Some("1")),
             (|h| h.os.kernel = "6.12".to_owned(), "os kernel", Some(""), Some("6.12")),
             (|h| h.disks[0].size_bytes = 200, "disk sda size_bytes", Some("100"), Some("200")),
@@ -231,6 +275,21 @@ mod tests {
             (|h| h.packages[1].version = "3.0.2".to_owned(), "package openssl", Some("3.0.1"), Some("3.0.2")),
             (|h| drop(h.packages.remove(0)), "package bash", Some("5.2"), None),
             (|h| h.packages.push(package("curl", "8")), "package curl", None, Some("8")),
+            (
+                |h| {
+                    let file = &mut h.files.as_mut().unwrap()[0];
+                    (file.size_bytes, file.modified_ms) = (6, 1);
+                },
+                "file /etc/my nginx",
+                Some("size_bytes 5, modified_ms 0"),
+                Some("size_bytes 6, modified_ms 1"),
+            ),
+            (
+                |h| h.files = Some(Vec::new()),
+                "file /etc/my nginx",
+                Some("size_bytes 5, modified_ms 0, file_mode 0644"),
+                None,
+            ),
             (|h| h.packages.push(package("bash", "5.3")), "package bash", Some("5.2"), Some("5.2, 5.3")),
         ];
         for (edit, field, old, new) in table {
@@ -243,6 +302,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_agent_that_does_not_tell_of_files_has_not_removed_them() {
+        let silent = Inventory { files: None, ..host() };
+        assert_eq!(diff(&host(), &silent), []);
+        assert_eq!(diff(&silent, &host()), []);
+    }
+
     prop_compose! {
         fn inventories()(
             hostname in "[ab]",
@@ -250,6 +316,7 @@ mod tests {
             disks in prop::collection::vec(("[a-c]", 0_u64..3), 0..4),
             addresses in prop::collection::vec("[0-9]", 0..3),
             packages in prop::collection::vec(("[a-d]", "[12]"), 0..6),
+            files in prop::collection::btree_map("[a-c]", 0_u64..3, 0..4),
         ) -> Inventory {
             let mut host = Inventory { hostname, ..Inventory::default() };
             host.hardware.memory_bytes = memory;
@@ -259,6 +326,7 @@ mod tests {
                 disks.into_iter().map(|(name, size_bytes)| Disk { name, size_bytes, ..Disk::default() }).collect();
             host.interfaces = vec![Interface { name: "eth0".to_owned(), mac: String::new(), addresses }];
             host.packages = packages.into_iter().map(|(name, version)| Package { name, version }).collect();
+            host.files = Some(files.iter().map(|(path, size)| file(path, *size)).collect());
             host
         }
     }
@@ -269,6 +337,7 @@ mod tests {
             let mut turned = host.clone();
             turned.disks.reverse();
             turned.packages.reverse();
+            turned.files.as_mut().unwrap().reverse();
             turned.interfaces[0].addresses.reverse();
             prop_assert_eq!(diff(&host, &turned), Vec::new());
         }

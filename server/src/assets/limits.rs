@@ -10,6 +10,8 @@ const MAX_DISKS: usize = 2_000;
 const MAX_FILESYSTEMS: usize = 2_000;
 /// Network interfaces of one host.
 const MAX_INTERFACES: usize = 2_000;
+/// Watched files of one host.
+const MAX_FILES: usize = 5_000;
 /// Addresses of one interface.
 const MAX_ADDRESSES: usize = 256;
 /// Longest text, bytes. A path of a filesystem may be as long as Linux allows.
@@ -35,6 +37,7 @@ pub fn check(inventory: &Inventory) -> Result<(), LimitError> {
         ("disks", inventory.disks.len(), MAX_DISKS),
         ("filesystems", inventory.filesystems.len(), MAX_FILESYSTEMS),
         ("interfaces", inventory.interfaces.len(), MAX_INTERFACES),
+        ("files", inventory.files.as_ref().map_or(0, Vec::len), MAX_FILES),
     ] {
         if count > limit {
             let reason = format!("{count} entries, at most {limit} are accepted");
@@ -85,6 +88,9 @@ fn texts(inventory: &Inventory) -> impl Iterator<Item = (String, &str)> {
     let packages = (0..)
         .zip(&inventory.packages)
         .flat_map(|(i, package)| list("packages", i, [&package.name, &package.version]));
+    let files = (0..)
+        .zip(inventory.files.iter().flatten())
+        .flat_map(|(i, file)| list("files", i, [&file.path, &file.sha256, &file.mode, &file.owner]));
     facts
         .into_iter()
         .map(|(at, text)| (at.to_owned(), text.as_str()))
@@ -92,6 +98,7 @@ fn texts(inventory: &Inventory) -> impl Iterator<Item = (String, &str)> {
         .chain(filesystems)
         .chain(interfaces)
         .chain(packages)
+        .chain(files)
 }
 
 fn list<'a>(
@@ -104,14 +111,14 @@ fn list<'a>(
 
 #[cfg(test)]
 mod tests {
-    use siaga_protocol::inventory::{Interface, Package};
+    use siaga_protocol::inventory::{Interface, Package, WatchedFile};
 
     use super::*;
 
     #[test]
     fn what_is_beyond_a_bound_is_named_with_its_place() {
         type Edit = fn(&mut Inventory);
-        let table: [(Edit, &str); 5] = [
+        let table: [(Edit, &str); 6] = [
             (|i| i.packages = vec![Package::default(); MAX_PACKAGES + 1], "packages"),
             (
                 |i| {
@@ -120,6 +127,7 @@ mod tests {
                 },
                 "interfaces[0].addresses",
             ),
+            (|i| i.files = Some(vec![WatchedFile::default(); MAX_FILES + 1]), "files"),
             (|i| i.hostname = "x".repeat(MAX_TEXT_BYTES + 1), "hostname"),
             (|i| i.os.kernel = "6.1\0".to_owned(), "os.kernel"),
             (

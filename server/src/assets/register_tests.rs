@@ -1,6 +1,6 @@
 //! The register against real rows.
 
-use siaga_protocol::inventory::Package;
+use siaga_protocol::inventory::{Package, WatchedFile};
 
 use super::*;
 use crate::records::{Records, hosts};
@@ -124,4 +124,19 @@ fn search_finds_codes_names_addresses_and_packages_and_takes_signs_as_they_are()
     assert_eq!(find("100%", None), ["AST-0002"]);
     assert_eq!(find("1%0", None), Vec::<String>::new());
     assert_eq!(find("", Some(AssetClass::Informasi)), ["AST-0002"]);
+}
+
+#[test]
+fn a_file_that_changed_while_its_agent_told_of_none_is_in_the_history() {
+    let records = records_with_host();
+    let with = |size_bytes| Inventory {
+        files: Some(vec![WatchedFile { path: "/etc/a".to_owned(), size_bytes, ..WatchedFile::default() }]),
+        ..inventory(&[])
+    };
+    for (at_ms, report) in [(1, with(5)), (2, inventory(&[])), (3, with(6))] {
+        run(&records, |db| take_over(db, "h1", "agent:web", &report, at_ms));
+    }
+    let change = ("changed".to_owned(), "file /etc/a".to_owned(), Some("size_bytes 6".to_owned()));
+    let history = history(&records);
+    assert_eq!((history.len(), &history[0]), (2, &change));
 }

@@ -4,10 +4,26 @@
 use crate::console::Page;
 
 /// Parts of a host that have names of their own, as `diff` writes them.
-const PARTS: [&str; 3] = ["disk", "filesystem", "interface"];
+const PARTS: [&str; 4] = ["disk", "filesystem", "interface", "file"];
 /// Fields of such parts.
-const PART_FIELDS: [&str; 8] =
-    ["size_bytes", "model", "rotational", "device", "fstype", "mac", "addresses", "mountpoint"];
+const PART_FIELDS: [&str; 12] = [
+    "size_bytes",
+    "model",
+    "rotational",
+    "device",
+    "fstype",
+    "mac",
+    "addresses",
+    "mountpoint",
+    "modified_ms",
+    "sha256",
+    "file_mode",
+    "file_owner",
+];
+/// Parts whose change is one row, with all that differs.
+const WHOLE: [&str; 2] = ["package", "file"];
+/// Characters of a hash that are shown; all of it is in the API.
+const HASH_SHOWN: usize = 12;
 
 /// Name of a changed field: `disk sda size_bytes` becomes `Diska sda: Ukuran`.
 pub(crate) fn field(page: &Page, kind: &str, field: &str) -> String {
@@ -18,7 +34,7 @@ pub(crate) fn field(page: &Page, kind: &str, field: &str) -> String {
         return named(field);
     };
     match rest.rsplit_once(' ') {
-        Some((name, last)) if kind == "changed" && part != "package" && PART_FIELDS.contains(&last) => {
+        Some((name, last)) if kind == "changed" && !WHOLE.contains(&part) && PART_FIELDS.contains(&last) => {
             format!("{} {name}: {}", named(part), named(last))
         }
         _ => format!("{} {rest}", named(part)),
@@ -35,6 +51,7 @@ pub(crate) fn value(page: &Page, kind: &str, field: &str, value: Option<&str>) -
             page.t_or(&format!("assets.level.{value}"), value)
         }
         "added" | "removed" if PARTS.iter().any(|part| field.starts_with(part)) => summary(page, value),
+        "changed" if field.starts_with("file ") => summary(page, value),
         _ => one(page, field.rsplit(' ').next().unwrap_or(field), value),
     }
 }
@@ -45,6 +62,8 @@ fn one(page: &Page, code: &str, value: &str) -> String {
         ("size_bytes" | "memory_bytes", bytes) => {
             bytes.parse().map_or_else(|_| bytes.to_owned(), |bytes: f64| page.bytes(bytes))
         }
+        ("modified_ms", at) => at.parse().map_or_else(|_| at.to_owned(), |at| page.datetime_seconds(at)),
+        ("sha256", hash) => hash.chars().take(HASH_SHOWN).collect(),
         ("rotational", "true") => page.t("word.yes"),
         ("rotational", "false") => page.t("word.no"),
         _ => value.to_owned(),
@@ -79,7 +98,7 @@ fn first_seen(page: &Page, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use siaga_protocol::inventory::{Disk, Filesystem, Interface, Inventory, Package};
+    use siaga_protocol::inventory::{Disk, Filesystem, Interface, Inventory, Package, WatchedFile};
 
     use super::*;
     use crate::assets::{Entered, diff};
@@ -119,6 +138,11 @@ mod tests {
                     addresses: vec![n.into()],
                 });
                 host.packages.push(Package { name: name.into(), version: n.into() });
+                host.files.get_or_insert_default().push(WatchedFile {
+                    path: format!("/etc/{name}"),
+                    sha256: n.into(),
+                    ..WatchedFile::default()
+                });
             }
             host
         })
@@ -173,6 +197,13 @@ mod tests {
                 "Ukuran 1,0 KiB, Model A, B, Berputar Tidak",
                 "Size 1.0 KiB, Model A, B, Rotational No",
             ),
+            (
+                "changed",
+                "file /etc/the sha256",
+                "size_bytes 2048, modified_ms 0, sha256 0123456789abcdef, file_mode 0644, file_owner a:b",
+                "Ukuran 2,0 KiB, Diubah 1 Januari 1970 pukul 07.00.00,000 WIB, SHA-256 0123456789ab, Izin 0644, Milik a:b",
+                "Size 2.0 KiB, Modified 1 January 1970 07:00:00.000 WIB, SHA-256 0123456789ab, Mode 0644, Owner a:b",
+            ),
             ("changed", "memory_bytes", "2048", "2,0 KiB", "2.0 KiB"),
             ("changed", "disk sda size_bytes", "2048", "2,0 KiB", "2.0 KiB"),
             ("changed", "package openssl", "3.0.1", "3.0.1", "3.0.1"),
@@ -188,5 +219,6 @@ mod tests {
             "Sistem berkas /srv data: Ukuran"
         );
         assert_eq!(field(&en, "changed", "package model"), "Package model");
+        assert_eq!(field(&en, "changed", "file /etc/the sha256"), "File /etc/the sha256");
     }
 }

@@ -80,7 +80,11 @@ impl Drop for Database {
 
 async fn ask(socket: &Path, user: &str) -> String {
     let config = format!(
-        "[[services.postgres]]\nname = \"spse\"\nhost = \"{}\"\nuser = \"{user}\"\ntimeout_seconds = 10\n",
+        "[[services.postgres]]\nname = \"spse\"\nhost = \"{}\"\nuser = \"{user}\"\ntimeout_seconds = 6\n\
+         [[services.postgres.probes]]\nname = \"count\"\nsql = \"SELECT 42, 'x' UNION ALL SELECT 1, 'y'\"\n\
+         [[services.postgres.probes]]\nname = \"many\"\nsql = \"SELECT 'x' FROM generate_series(1, 100000)\"\n\
+         [[services.postgres.probes]]\nname = \"locked\"\nsql = \"SELECT count(*) FROM rahasia\"\n\
+         [[services.postgres.probes]]\nname = \"writes\"\nsql = \"CREATE TABLE t ()\"\n",
         socket.display()
     );
     let config = Config::parse(&config, Path::new("test.toml")).unwrap();
@@ -130,8 +134,20 @@ async fn a_database_server_tells_its_figures_to_a_role_that_may_only_monitor() {
     assert!(
         text.contains("pg_stat_bgwriter_checkpoints_timed_total") || text.contains("pg_stat_checkpointer_")
     );
+    for (series, expected) in [
+        ("success{probe=\"count\"", 1.0),
+        ("sql_value{probe=\"count\"", 42.0),
+        ("sql_rows{probe=\"count\"", 2.0),
+        ("sql_rows{probe=\"many\"", 10_000.0),
+        // It waits for the lock of the other session until its share of the time is over.
+        ("success{probe=\"locked\"", 0.0),
+        ("success{probe=\"writes\"", 0.0),
+    ] {
+        assert_eq!(value(&format!("probe_{series}")), expected, "{series}");
+    }
     assert!(!text.contains("LOCK TABLE") && !text.contains("rahasia"), "a query's text has left: {text}");
 
     let text = ask(database.socket(), "nobody").await;
+    assert!(text.contains("probe_success{probe=\"count\",target=\"spse\"} 0\n"), "{text}");
     assert!(text.contains("pg_up{server=\"spse\"} 0\n") && !text.contains("pg_static"), "{text}");
 }

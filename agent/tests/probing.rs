@@ -153,3 +153,50 @@ async fn until_when_a_certificate_is_valid_is_told_also_when_it_is_not_trusted()
         assert_eq!(value(&text, "probe_success", &[name]), success, "{text}");
     }
 }
+
+/// A name server that knows one name and loses the first question.
+async fn name_server() -> String {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        let mut packet = [0; 512];
+        socket.recv_from(&mut packet).await.unwrap();
+        loop {
+            let (length, from) = socket.recv_from(&mut packet).await.unwrap();
+            let known = packet[12..length].starts_with(b"\x04lpse");
+            packet[2] |= 0x80;
+            packet[3] = if known { 0 } else { 3 };
+            packet[7] = u8::from(known);
+            socket.send_to(&packet[..length], from).await.unwrap();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_name_server_is_asked_until_it_answers_and_what_it_does_not_know_fails() {
+    let server = name_server().await;
+    let ask_for = |name: &str| {
+        let more = format!("query_name = \"{name}\"\n");
+        probe(name, "dns", &server, &more).replace("timeout_seconds = 1", "timeout_seconds = 10")
+    };
+    let text = ask(&ask_for("lpse.example")).await;
+    assert_eq!(value(&text, "probe_success", &[]), 1.0);
+    assert_eq!(value(&text, "probe_dns_answer_rrs", &[]), 1.0);
+    assert!(value(&text, "probe_dns_duration_seconds", &["phase=\"request\""]) >= 1.0, "asked twice");
+    let text = ask(&ask_for("other.example")).await;
+    assert_eq!(value(&text, "probe_success", &[]), 0.0);
+    assert_eq!(value(&text, "probe_dns_query_succeeded", &[]), 1.0);
+    let wrong = Config::parse(&probe("no", "dns", &server, ""), Path::new("test.toml")).unwrap_err();
+    assert!(
+        wrong.to_string().contains("is no name of a host")
+            || format!("{wrong:?}").contains("is no name of a host")
+    );
+}
+
+#[tokio::test]
+async fn an_echo_request_to_a_host_that_is_none_fails() {
+    let text = ask(&probe("far", "icmp", "host.invalid", "")).await;
+    assert_eq!(value(&text, "probe_success", &[]), 0.0);
+    assert_eq!(value(&text, "probe_icmp_duration_seconds", &["phase=\"rtt\""]), 0.0);
+}

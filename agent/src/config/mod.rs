@@ -619,11 +619,13 @@ mod tests {
         let services = &full.services;
         assert!(!services.scrapes.is_empty() && !services.scrapes[0].relabel.is_empty());
         assert!(services.postgres.first().is_some_and(|server| server.password_file.is_some()));
+        assert!(services.postgres.first().is_some_and(|server| !server.probes.is_empty()));
         assert!(!services.probes.is_empty() && !services.time_servers.is_empty());
+        assert!(!services.web_servers.is_empty());
         let action = full.actions.get("restart-web").unwrap();
         assert!(action.undo.is_some() && action.user.is_some() && !action.description.is_empty());
         let mut stated = Vec::new();
         keys(&toml::from_str(&active).unwrap(), "", &mut stated);
-        assert_eq!(stated.len(), 36, "a key was added or removed: {stated:#?}");
+        assert_eq!(stated.len(), 41, "a key was added or removed: {stated:#?}");
     }
 }

@@ -21,6 +21,14 @@ pub struct Watched<T>(Vec<T>);
 pub trait Named {
     /// The name.
     fn name(&self) -> &str;
+
+    /// Whether its fields fit together.
+    ///
+    /// # Errors
+    /// What does not.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl<T> Default for Watched<T> {
@@ -52,6 +60,7 @@ impl<T: Named> TryFrom<Vec<T>> for Watched<T> {
             if list.iter().take(place).any(|other| other.name() == name) {
                 return Err(format!("name {name:?} stands twice"));
             }
+            item.check().map_err(|reason| format!("{name:?}: {reason}"))?;
         }
         Ok(Self(list))
     }
@@ -126,6 +135,85 @@ pub struct Services {
     pub time_servers: Watched<TimeServer>,
     /// PostgreSQL servers of this host.
     pub postgres: Watched<Postgres>,
+    /// Status pages of web servers.
+    pub web_servers: Watched<WebServer>,
+    /// Units of systemd, where it runs this host.
+    pub systemd: Systemd,
+}
+
+/// A web server's status page.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebServer {
+    /// Label `server`.
+    pub name: String,
+    /// Whose page it is.
+    pub kind: WebServerKind,
+    /// Its address.
+    pub url: ServerUrl,
+    /// Time between two questions.
+    #[serde(default)]
+    pub interval_seconds: Seconds<1, 3_600, 15>,
+    /// Longest time for an answer; at most the interval.
+    #[serde(default)]
+    pub timeout_seconds: Seconds<1, 60, 5>,
+}
+
+/// Kinds of status pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WebServerKind {
+    /// `stub_status`.
+    Nginx,
+    /// `server-status?auto`.
+    Apache,
+}
+
+impl WebServer {
+    /// How often, and how long.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        Asked::new(self.interval_seconds.get(), self.timeout_seconds.get())
+    }
+}
+
+impl Named for WebServer {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// How systemd is asked.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Systemd {
+    /// Whether it is.
+    pub enabled: bool,
+    /// Units that are told one by one even when they have not failed.
+    pub units: Pattern,
+    /// Time between two questions.
+    pub interval_seconds: Seconds<1, 3_600, 60>,
+    /// Longest time for an answer; at most the interval.
+    pub timeout_seconds: Seconds<1, 60, 5>,
+}
+
+impl Default for Systemd {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            units: Pattern::constant("^$"),
+            interval_seconds: Seconds::default(),
+            timeout_seconds: Seconds::default(),
+        }
+    }
+}
+
+impl Systemd {
+    /// How often, and how long.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        Asked::new(self.interval_seconds.get(), self.timeout_seconds.get())
+    }
 }
 
 /// How often something is asked, and how long it may take.
@@ -275,7 +363,8 @@ pub struct Probe {
     pub name: String,
     /// How it is asked.
     pub kind: ProbeKind,
-    /// For `http` an address with `http://` or `https://`, for `tcp` a host and port.
+    /// For `http` an address with `http://` or `https://`, for `tcp` a host and port, for `dns` a name server with port
+    /// where it is not 53, for `icmp` a host.
     pub target: String,
     /// Time between two questions.
     #[serde(default)]
@@ -298,12 +387,22 @@ pub struct Probe {
     /// Whether redirects are followed.
     #[serde(default)]
     pub follow_redirects: bool,
+    /// What a `dns` probe asks for.
+    #[serde(default)]
+    pub query_name: String,
+    /// Which kind of record.
+    #[serde(default = "address_record")]
+    pub query_type: String,
     /// Whether a `tcp` probe begins TLS.
     #[serde(default)]
     pub tls: bool,
     /// Certificates (PEM) that are trusted instead of the system's.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
+}
+
+fn address_record() -> String {
+    "A".into()
 }
 
 fn get() -> String {
@@ -322,6 +421,13 @@ impl Named for Probe {
     fn name(&self) -> &str {
         &self.name
     }
+
+    fn check(&self) -> Result<(), String> {
+        match self.kind {
+            ProbeKind::Dns => crate::services::dns::check(&self.query_name, &self.query_type),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// How a probe asks.
@@ -332,6 +438,10 @@ pub enum ProbeKind {
     Http,
     /// A connection.
     Tcp,
+    /// A question to a name server.
+    Dns,
+    /// An echo request.
+    Icmp,
 }
 
 /// A time server.
@@ -379,6 +489,9 @@ pub struct Postgres {
     /// File with its password, where it needs one.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
+    /// Questions of the host's own, whose first figure is told.
+    #[serde(default)]
+    pub probes: Watched<SqlProbe>,
     /// Database that it connects to; all are reported.
     #[serde(default = "postgres_database")]
     pub database: String,
@@ -388,6 +501,22 @@ pub struct Postgres {
     /// Longest time for all answers; at most the interval.
     #[serde(default)]
     pub timeout_seconds: Seconds<1, 60, 5>,
+}
+
+/// A question in SQL.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SqlProbe {
+    /// Label `probe`.
+    pub name: String,
+    /// The question.
+    pub sql: String,
+}
+
+impl Named for SqlProbe {
+    fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 fn socket_folder() -> String {

@@ -46,14 +46,7 @@ pub(super) async fn ask(server: &TimeServer, out: &mut Output) {
 }
 
 async fn question(address: &str) -> std::io::Result<Told> {
-    let has_port = address.rsplit_once(':').is_some_and(|(host, port)| {
-        port.parse::<u16>().is_ok() && (!host.contains(':') || host.ends_with(']'))
-    });
-    let address = match has_port {
-        true => tokio::net::lookup_host(address).await?.next(),
-        false => tokio::net::lookup_host((address.trim_matches(['[', ']']), PORT)).await?.next(),
-    };
-    let address = address.ok_or(std::io::ErrorKind::NotFound)?;
+    let address = super::resolve(address, PORT).await.map_err(std::io::Error::other)?;
     let local = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(local).await?;
     socket.connect(address).await?;

@@ -1,4 +1,5 @@
-//! What is asked over the network from this host: exporters, probes, time servers. Each has a task and an interval of
+//! What is asked from this host, over the network or of another program: exporters, probes, time servers, databases,
+//! systemd. Each has a task and an interval of
 //! its own, so that one that does not answer delays no other and no collection; what it found last lies on its board,
 //! from which the collector `services` takes it at each tick.
 //!
@@ -7,12 +8,16 @@
 
 mod clock_offset;
 mod der;
+pub(crate) mod dns;
 mod http;
+mod icmp;
 mod postgres;
 mod probe;
 mod relabel;
 mod scrape;
+mod systemd;
 mod tls;
+mod web_server;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,6 +28,9 @@ use crate::clock;
 use crate::config::services::{Asked, Services};
 use crate::context::Context;
 use crate::samples::Output;
+
+/// Largest answer of an exporter or a status page, in bytes.
+const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 
 type Board = Arc<Mutex<Output>>;
 
@@ -83,6 +91,8 @@ enum Service {
     Probe(crate::config::services::Probe),
     Time(crate::config::services::TimeServer),
     Postgres(crate::config::services::Postgres),
+    Systemd(crate::config::services::Systemd),
+    WebServer(crate::config::services::WebServer),
 }
 
 fn list(services: &Services) -> Vec<Service> {
@@ -90,7 +100,9 @@ fn list(services: &Services) -> Vec<Service> {
     let probes = services.probes.iter().cloned().map(Service::Probe);
     let times = services.time_servers.iter().cloned().map(Service::Time);
     let databases = services.postgres.iter().cloned().map(Service::Postgres);
-    scrapes.chain(probes).chain(times).chain(databases).collect()
+    let systemd = Some(&services.systemd).filter(|systemd| systemd.enabled).cloned().map(Service::Systemd);
+    let web_servers = services.web_servers.iter().cloned().map(Service::WebServer);
+    scrapes.chain(probes).chain(times).chain(databases).chain(systemd).chain(web_servers).collect()
 }
 
 impl Service {
@@ -100,6 +112,8 @@ impl Service {
             Self::Probe(probe) => probe.asked(),
             Self::Time(server) => server.asked(),
             Self::Postgres(server) => server.asked(),
+            Self::Systemd(systemd) => systemd.asked(),
+            Self::WebServer(server) => server.asked(),
         }
     }
 }
@@ -130,8 +144,42 @@ async fn ask(service: &Service, board: &Board) {
         Service::Probe(probe) => probe::ask(probe, &mut out).await,
         Service::Time(server) => clock_offset::ask(server, &mut out).await,
         Service::Postgres(server) => postgres::ask(server, &mut out).await,
+        Service::Systemd(systemd) => systemd::ask(systemd, &mut out).await,
+        Service::WebServer(server) => web_server::ask(server, &mut out).await,
     }
     *board.lock().unwrap_or_else(PoisonError::into_inner) = out;
+}
+
+/// The first address of a host, whose port may stand behind it.
+async fn resolve(address: &str, port: u16) -> Result<std::net::SocketAddr, String> {
+    let has_port = address.rsplit_once(':').is_some_and(|(host, port)| {
+        port.parse::<u16>().is_ok() && (!host.contains(':') || host.ends_with(']'))
+    });
+    let found = match has_port {
+        true => tokio::net::lookup_host(address).await.map(|mut found| found.next()),
+        false => {
+            let host = address.trim_matches(['[', ']']);
+            tokio::net::lookup_host((host, port)).await.map(|mut found| found.next())
+        }
+    };
+    found.map_err(|e| e.to_string())?.ok_or_else(|| format!("{address} has no address"))
+}
+
+/// The text behind an address of this host.
+async fn fetch(url: &str, timeout: Duration) -> Result<String, String> {
+    let client = client(timeout).map_err(|e| crate::error_chain(&e))?;
+    let mut response = client.get(url).send().await.map_err(|e| crate::error_chain(&e.without_url()))?;
+    if !response.status().is_success() {
+        return Err(format!("it answered {}", response.status()));
+    }
+    let mut body = Vec::new();
+    while let Some(part) = response.chunk().await.map_err(|e| crate::error_chain(&e.without_url()))? {
+        if body.len() + part.len() > MAX_BODY_BYTES {
+            return Err(format!("its answer is larger than {MAX_BODY_BYTES} bytes"));
+        }
+        body.extend_from_slice(&part);
+    }
+    String::from_utf8(body).map_err(|_| "its answer is not text".to_owned())
 }
 
 /// A client for these services. It follows no redirect unless told, and knows nothing of the server's token.

@@ -8,6 +8,7 @@ use reqwest::Url;
 
 use super::http::{self, Answer, Phases};
 use super::tls::{self, Seen};
+use super::{dns, icmp};
 use crate::collectors::{round_to_micro, value};
 use crate::config::services::{Probe, ProbeKind};
 use crate::samples::Output;
@@ -23,6 +24,8 @@ struct Found {
     /// Whether the last request was encrypted.
     encrypted: bool,
     failed_by_body: bool,
+    dns: (dns::Phases, Option<dns::Answer>),
+    icmp: icmp::Phases,
 }
 
 /// Probes and records. What does not answer in time has failed.
@@ -32,6 +35,8 @@ pub(super) async fn ask(probe: &Probe, out: &mut Output) {
     let result = match probe.kind {
         ProbeKind::Http => tokio::time::timeout(timeout, by_http(probe, &mut found, &seen)).await,
         ProbeKind::Tcp => tokio::time::timeout(timeout, by_tcp(probe, &mut found, &seen)).await,
+        ProbeKind::Dns => tokio::time::timeout(timeout, by_dns(probe, &mut found)).await,
+        ProbeKind::Icmp => tokio::time::timeout(timeout, icmp::ask(&probe.target, &mut found.icmp)).await,
     };
     let result = result.unwrap_or_else(|_| Err("no answer in time".into()));
     if let Err(reason) = &result {
@@ -91,20 +96,72 @@ async fn by_tcp(probe: &Probe, found: &mut Found, seen: &Arc<Seen>) -> Result<()
     Ok(())
 }
 
+/// A server that says that there is no such record has answered, but not as it should.
+async fn by_dns(probe: &Probe, found: &mut Found) -> Result<(), String> {
+    let (phases, told) = &mut found.dns;
+    let answer = dns::ask(&probe.target, &probe.query_name, &probe.query_type, phases).await?;
+    *told = Some(answer);
+    match answer {
+        dns::Answer { rcode: 0, answers: 1.., .. } => Ok(()),
+        dns::Answer { rcode: 0, .. } => Err("no such record".into()),
+        dns::Answer { rcode, .. } => Err(format!("the name server answers with code {rcode}")),
+    }
+}
+
+fn tell_dns(
+    (phases, told): &(dns::Phases, Option<dns::Answer>),
+    labels: &[(&str, &str); 2],
+    out: &mut Output,
+) {
+    for (phase, took) in
+        [("resolve", phases.resolve), ("connect", phases.connect), ("request", phases.request)]
+    {
+        out.gauge(
+            "probe_dns_duration_seconds",
+            &[("phase", phase), labels[0], labels[1]],
+            round_to_micro(took),
+        );
+    }
+    let records = |number: fn(&dns::Answer) -> u16| f64::from(told.as_ref().map_or(0, number));
+    out.gauge("probe_dns_query_succeeded", labels, f64::from(u8::from(told.is_some())));
+    out.gauge("probe_dns_answer_rrs", labels, records(|answer| answer.answers));
+    out.gauge("probe_dns_authority_rrs", labels, records(|answer| answer.authorities));
+    out.gauge("probe_dns_additional_rrs", labels, records(|answer| answer.additionals));
+}
+
+fn tell_icmp(phases: &icmp::Phases, labels: &[(&str, &str); 2], out: &mut Output) {
+    for (phase, took) in [("resolve", phases.resolve), ("setup", phases.setup), ("rtt", phases.rtt)] {
+        out.gauge(
+            "probe_icmp_duration_seconds",
+            &[("phase", phase), labels[0], labels[1]],
+            round_to_micro(took),
+        );
+    }
+}
+
 fn tell(probe: &Probe, (success, took): (bool, Duration), found: &Found, seen: &Seen, out: &mut Output) {
     let (name, target) = (("probe", probe.name.as_str()), ("target", probe.target.as_str()));
     let labels = [name, target];
     let yes = |is: bool| f64::from(u8::from(is));
     out.gauge("probe_success", &labels, yes(success));
     out.gauge("probe_duration_seconds", &labels, round_to_micro(took));
-    out.gauge("probe_dns_lookup_time_seconds", &labels, round_to_micro(found.phases.resolve));
+    let lookup = found.phases.resolve + found.dns.0.resolve + found.icmp.resolve;
+    out.gauge("probe_dns_lookup_time_seconds", &labels, round_to_micro(lookup));
     if let Some(expiry) = seen.earliest_expiry() {
         #[expect(clippy::cast_precision_loss, reason = "seconds of the next millennia")]
         out.gauge("probe_ssl_earliest_cert_expiry", &labels, expiry as f64);
     }
-    if probe.kind != ProbeKind::Http {
-        return;
+    match probe.kind {
+        ProbeKind::Http => tell_http(found, &labels, out),
+        ProbeKind::Tcp => {}
+        ProbeKind::Dns => tell_dns(&found.dns, &labels, out),
+        ProbeKind::Icmp => tell_icmp(&found.icmp, &labels, out),
     }
+}
+
+fn tell_http(found: &Found, labels: &[(&str, &str); 2], out: &mut Output) {
+    let [name, target] = *labels;
+    let yes = |is: bool| f64::from(u8::from(is));
     let phases = &found.phases;
     for (phase, took) in [
         ("resolve", phases.resolve),
@@ -116,11 +173,11 @@ fn tell(probe: &Probe, (success, took): (bool, Duration), found: &Found, seen: &
         out.gauge("probe_http_duration_seconds", &[("phase", phase), name, target], round_to_micro(took));
     }
     let answer = found.answer.as_ref();
-    out.gauge("probe_http_status_code", &labels, answer.map_or(0.0, |answer| f64::from(answer.status)));
-    out.gauge("probe_http_version", &labels, answer.map_or(0.0, |answer| answer.version));
+    out.gauge("probe_http_status_code", labels, answer.map_or(0.0, |answer| f64::from(answer.status)));
+    out.gauge("probe_http_version", labels, answer.map_or(0.0, |answer| answer.version));
     let length = answer.map_or(0, |answer| answer.body.len() as u64);
-    out.gauge("probe_http_uncompressed_body_length", &labels, value(length));
-    out.gauge("probe_http_redirects", &labels, value(found.redirects as u64));
-    out.gauge("probe_http_ssl", &labels, yes(found.encrypted));
-    out.gauge("probe_failed_due_to_regex", &labels, yes(found.failed_by_body));
+    out.gauge("probe_http_uncompressed_body_length", labels, value(length));
+    out.gauge("probe_http_redirects", labels, value(found.redirects as u64));
+    out.gauge("probe_http_ssl", labels, yes(found.encrypted));
+    out.gauge("probe_failed_due_to_regex", labels, yes(found.failed_by_body));
 }

@@ -6,18 +6,15 @@ use std::time::Instant;
 
 use siaga_protocol::exposition::{self, Line, TimeUnit};
 
-use super::{client, relabel};
+use super::relabel;
 use crate::collectors::{is_reserved, round_to_micro, value};
 use crate::config::services::Scrape;
 use crate::samples::{Kind, Output};
 
-/// Largest answer of an exporter, in bytes.
-pub(crate) const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
-
 /// Asks the exporter and records what it says. An answer that is wrong, too large or has too many samples gives nothing.
 pub(super) async fn ask(scrape: &Scrape, out: &mut Output) {
     let started = Instant::now();
-    let answer = match fetch(scrape).await {
+    let answer = match super::fetch(scrape.url.as_str(), scrape.asked().timeout()).await {
         Ok(text) => record(&text, scrape, out),
         Err(reason) => Err(reason),
     };
@@ -28,23 +25,6 @@ pub(super) async fn ask(scrape: &Scrape, out: &mut Output) {
     out.gauge("siaga_scrape_up", &job, f64::from(u8::from(answer.is_ok())));
     out.gauge("scrape_duration_seconds", &job, round_to_micro(started.elapsed()));
     out.gauge("scrape_samples_scraped", &job, value(answer.unwrap_or(0)));
-}
-
-async fn fetch(scrape: &Scrape) -> Result<String, String> {
-    let client = client(scrape.asked().timeout()).map_err(|e| crate::error_chain(&e))?;
-    let mut response =
-        client.get(scrape.url.as_str()).send().await.map_err(|e| crate::error_chain(&e.without_url()))?;
-    if !response.status().is_success() {
-        return Err(format!("it answered {}", response.status()));
-    }
-    let mut body = Vec::new();
-    while let Some(part) = response.chunk().await.map_err(|e| crate::error_chain(&e.without_url()))? {
-        if body.len() + part.len() > MAX_BODY_BYTES {
-            return Err(format!("its answer is larger than {MAX_BODY_BYTES} bytes"));
-        }
-        body.extend_from_slice(&part);
-    }
-    String::from_utf8(body).map_err(|_| "its answer is not text".to_owned())
 }
 
 /// Records the samples of a text that the rules let through, and gives the number of those that were there.

@@ -2,14 +2,18 @@
 //! `pg_locks_count` and the like. The questions stand in [`queries`].
 //!
 //! It asks through a socket or the loopback, with a role that may only read; nothing but figures and the names of
-//! databases, states and standbys leaves the host, never a query's text. One question that the server refuses, as an old
+//! databases, states and standbys leaves the host, never a query's text. Questions of the host's own file (`own`) tell one
+//! figure each. One question that the server refuses, as an old
 //! version or a weak role does, costs only its own figures.
 
+mod own;
 mod queries;
 
 use std::time::Instant;
 
-use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, SimpleQueryRow};
+use tokio::time::timeout_at;
+use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::{Client, Config, Connection, NoTls, SimpleQueryMessage, SimpleQueryRow, Socket};
 
 use self::queries::{QUERIES, Query};
 use crate::collectors::round_to_micro;
@@ -23,23 +27,42 @@ const MAX_PASSWORD_BYTES: u64 = 4_096;
 /// Asks the server all questions and records the answers.
 pub(super) async fn ask(server: &Postgres, out: &mut Output) {
     let started = Instant::now();
-    let mut found = Output::default();
-    let asked = tokio::time::timeout(server.asked().timeout(), ask_all(server, &mut found)).await;
-    let result = asked.unwrap_or_else(|_| Err("no answer in time".into()));
+    let deadline = started + server.asked().timeout();
+    let result = ask_all(server, deadline.into(), out).await;
     let label = [("server", server.name.as_str())];
     if let Err(reason) = &result {
         tracing::debug!(server = server.name, reason, "postgresql gives nothing");
     }
-    // What was answered before the time was over counts.
-    out.append(&found);
     out.gauge("pg_up", &label, f64::from(u8::from(result.is_ok())));
     let refused = result.map_or(1.0, |refused| f64::from(u8::from(refused > 0)));
     out.gauge("pg_exporter_last_scrape_error", &label, refused);
     out.gauge("pg_exporter_last_scrape_duration_seconds", &label, round_to_micro(started.elapsed()));
 }
 
-/// The number of questions that the server refused.
-async fn ask_all(server: &Postgres, out: &mut Output) -> Result<usize, String> {
+/// The number of questions that the server refused. What it answered before the time was over counts.
+async fn ask_all(
+    server: &Postgres,
+    deadline: tokio::time::Instant,
+    out: &mut Output,
+) -> Result<usize, String> {
+    let late = |_| "no answer in time".to_owned();
+    let connected = timeout_at(deadline, connect(server)).await.map_err(late).flatten();
+    let (client, connection) = match connected {
+        Ok(connected) => connected,
+        Err(reason) => {
+            own::ask_all(None, server, deadline, out).await;
+            return Err(reason);
+        }
+    };
+    let connection = tokio::spawn(connection);
+    let result = timeout_at(deadline, ask_each(&client, &server.name, out)).await.map_err(late).flatten();
+    // A question of the host's own that is slow says nothing of the server.
+    own::ask_all(Some(&client), server, deadline, out).await;
+    connection.abort();
+    result
+}
+
+async fn connect(server: &Postgres) -> Result<(Client, Connection<Socket, NoTlsStream>), String> {
     let mut config = Config::new();
     config.host(&server.host).port(server.port).user(&server.user).dbname(&server.database);
     config.application_name("siaga-agent").connect_timeout(server.asked().timeout());
@@ -48,11 +71,7 @@ async fn ask_all(server: &Postgres, out: &mut Output) -> Result<usize, String> {
     if let Some(path) = &server.password_file {
         config.password(read_password(path)?);
     }
-    let (client, connection) = config.connect(NoTls).await.map_err(|e| crate::error_chain(&e))?;
-    let connection = tokio::spawn(connection);
-    let result = ask_each(&client, &server.name, out).await;
-    connection.abort();
-    result
+    config.connect(NoTls).await.map_err(|e| crate::error_chain(&e))
 }
 
 fn read_password(path: &std::path::Path) -> Result<String, String> {

@@ -39,6 +39,8 @@ pub fn routes() -> Routes {
             show,
         )
         .merge(super::pages::routes())
+        .merge(super::plan_http::routes())
+        .merge(super::plan_pages::routes())
 }
 
 /// A forecast in answers.

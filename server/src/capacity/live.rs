@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::evaluation::{Crossing, Evaluation};
-use super::measure::SeriesSource;
+use super::measure::{Reading, SeriesSource};
 use super::resource::{ResourceKey, ResourceKind, fleet_now};
 use super::state::{is_exceeded, state};
 use crate::app::App;
@@ -33,15 +33,22 @@ async fn figures(
 ) -> Result<BTreeMap<ResourceKey, f64>, QueryError> {
     let mut all = BTreeMap::new();
     for kind in ResourceKind::ALL {
-        for reading in source.instant(&fleet_now(kind), now_ms).await? {
-            let label = |name: &str| reading.labels.get(name).cloned().unwrap_or_default();
-            let item = if kind == ResourceKind::Filesystem { label("mountpoint") } else { String::new() };
-            if let Some((_, used)) = reading.points.last().filter(|(_, used)| used.is_finite()) {
-                all.insert(ResourceKey { instance: label("instance"), kind, item }, *used);
-            }
-        }
+        all.extend(by_key(kind, &source.instant(&fleet_now(kind), now_ms).await?));
     }
     Ok(all)
+}
+
+/// The last value of each resource in the answer to a query about the whole fleet.
+pub(super) fn by_key(kind: ResourceKind, readings: &[Reading]) -> BTreeMap<ResourceKey, f64> {
+    let mut all = BTreeMap::new();
+    for reading in readings {
+        let label = |name: &str| reading.labels.get(name).cloned().unwrap_or_default();
+        let item = if kind == ResourceKind::Filesystem { label("mountpoint") } else { String::new() };
+        if let Some((_, used)) = reading.points.last().filter(|(_, used)| used.is_finite()) {
+            all.insert(ResourceKey { instance: label("instance"), kind, item }, *used);
+        }
+    }
+    all
 }
 
 /// `used` is the use now in the unit of `full`; without it the host is silent and stands where it was last seen.

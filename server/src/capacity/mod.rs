@@ -4,10 +4,13 @@
 //!   `signal_rule` (when it becomes an incident).
 //! - Around them: `measure` reads series (`history_cache`: only what is new), `pass` evaluates the fleet and stores, `publish` writes PromQL series,
 //!   `notice` words incidents, `live` sets forecasts against the use of now, `http` and `pages` show.
+//! - Planning: `score` (what a forecast was worth), `proposal` (what follows from a shortage), `component` (the register);
+//!   around them `scoring` and `planning`; `plan_http` and `plan_pages` show.
 //!
 //! Invariants: every resource is listed, with a forecast or with the reason why there is none; forecasts are made off
 //! the async threads, one pass at a time; every evaluation is kept for as long as configured.
 
+mod component;
 mod evaluation;
 mod history_cache;
 pub mod http;
@@ -16,8 +19,14 @@ mod measure;
 mod notice;
 pub mod pages;
 mod pass;
+mod plan_http;
+pub(crate) mod plan_pages;
+mod planning;
+mod proposal;
 mod publish;
 mod resource;
+mod score;
+mod scoring;
 mod signal_rule;
 mod state;
 pub(crate) mod views;
@@ -26,6 +35,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+pub use component::{Category, Component, ComponentKey, Entered as ComponentEntered};
 pub use evaluation::{
     Crossing, Evaluation, HORIZON_DAYS, HorizonPoint, Made, Paths, Reason, Remark, Subject, evaluate,
 };
@@ -33,7 +43,9 @@ pub use history_cache::HistoryCache;
 pub(crate) use http::newest;
 pub use measure::{Reader, Reading, SeriesSource, measure_history, measure_host};
 pub use pass::{Forecasting, Progress, Scope};
+pub use proposal::{Draft, Evidence, Happened, PLAN_AHEAD_DAYS, Proposal, Status};
 pub use resource::{ResourceKey, ResourceKind};
+pub use score::{Foretold, Score, Summary, summarise};
 pub use signal_rule::{SignalMemory, SignalRule, advance, is_due};
 pub use state::State;
 
@@ -60,6 +72,13 @@ pub(crate) fn start_tasks(set: &mut JoinSet<()>, app: &App) {
         "forecast_new_hosts",
         |_| NEW_HOSTS_INTERVAL,
         |app| async move { pass::run(&app, Scope::NewHosts).await.map(drop) },
+    );
+    every(
+        set,
+        app,
+        "forecast_scores",
+        |app| app.config.current().capacity.interval,
+        |app| async move { scoring::run(&app).await },
     );
     every(
         set,

@@ -10,19 +10,23 @@ use super::evaluation::{Evaluation, Paths};
 use super::http::{ItemParams, key, newest, start_refresh};
 use super::live;
 use super::measure::measure_history;
-use super::{ResourceKind, views};
+use super::plan_pages::{ProposalRow, ScoreRow};
+use super::{Component, ComponentEntered, ComponentKey, ResourceKind, views};
 use crate::access::Right;
 use crate::app::App;
 use crate::console::chart::{Band, Chart, Line, LineStyle, Unit};
 use crate::console::{Page, PageError, Section, View, render};
 use crate::http::{ApiError, Caller, Params, Routes};
 use crate::records::forecasts::{self, Latest, Run};
+use crate::records::{capacity_components, capacity_proposals, forecast_scores};
 use crate::time::{HOUR_MS, Millis, now_ms};
 
 /// Past forecasts shown below a chart.
 const PAST_SHOWN: usize = 30;
 /// Past forecasts read for it: several may stand on the same hours.
 const PAST_READ: u32 = 120;
+/// Scores of a component that its page sums up, newest first.
+const SCORES_READ: u32 = 3_000;
 /// Most points of a line for short stretches; more would not be seen.
 const CHART_POINTS: usize = 480;
 /// Stretches longer than this are shown by the day: the hours of many days would only fill the picture.
@@ -147,6 +151,24 @@ struct ShowTemplate<'a> {
     past: Vec<PastRow>,
     /// Whether it is a filesystem: what is used of one needs a word.
     filesystem: bool,
+    key: &'a super::ResourceKey,
+    /// What people entered about it.
+    entered: Option<ComponentEntered>,
+    may_plan: bool,
+    scores: Vec<ScoreRow>,
+    proposal: Option<ProposalRow>,
+}
+
+impl ShowTemplate<'_> {
+    fn component(&self) -> Component {
+        self.entered.as_ref().map(|entered| entered.component.clone()).unwrap_or_default()
+    }
+
+    fn entered_when(&self) -> String {
+        let Some(entered) = &self.entered else { return self.page.t("capacity.component.not_entered") };
+        let (who, when) = (self.page.actor(&entered.by), self.page.datetime(entered.at_ms));
+        self.page.tv("assets.entered_by", &[("who", &who), ("when", &when)])
+    }
 }
 
 /// A past forecast, worded.
@@ -231,9 +253,14 @@ async fn show(
         let found = forecasts::one(db, &wanted)?;
         let found = found
             .ok_or_else(|| ApiError::not_found(format!("{} on {}", wanted.component(), wanted.instance)))?;
-        Ok::<_, ApiError>((found, forecasts::past(db, &wanted, PAST_READ)?))
+        let plan = (
+            capacity_components::get(db, &ComponentKey::from(&wanted))?,
+            forecast_scores::list(db, Some(&wanted), 0, SCORES_READ)?,
+            capacity_proposals::newest_of(db, &wanted)?,
+        );
+        Ok::<_, ApiError>((found, forecasts::past(db, &wanted, PAST_READ)?, plan))
     });
-    let ((mut latest, paths), past) = found.await.map_err(failed)?;
+    let ((mut latest, paths), past, (entered, scores, proposal)) = found.await.map_err(failed)?;
     let past = one_an_hour(past);
     live::judge(&app, std::slice::from_mut(&mut latest)).await;
     let config = app.config.current().capacity.clone();
@@ -261,6 +288,11 @@ async fn show(
         remarks: remarks.map(|remark| views::remark(&page, remark)).collect(),
         past,
         filesystem: key.kind == ResourceKind::Filesystem,
+        key: &key,
+        entered,
+        may_plan: page.may(Right::PlanCapacity),
+        scores: ScoreRow::by_distance(&page, &super::summarise(&scores)),
+        proposal: proposal.map(|proposal| ProposalRow::new(&page, &proposal)),
         title,
     };
     render(&template).map_err(failed)

@@ -1,5 +1,6 @@
 //! A pass over the fleet: measure, evaluate, store, hand signals to the incidents. Idempotent; one at a time.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -8,12 +9,13 @@ use anyhow::Context as _;
 use super::evaluation::{Evaluation, Paths, Reason, Subject, evaluate, known_hours};
 use super::history_cache::HistoryCache;
 use super::measure::{Reader, SeriesSource, measure_host};
+use super::resource::ResourceKey;
 use super::signal_rule::{SignalMemory, SignalRule, advance};
 use super::state::State;
 use crate::app::App;
 use crate::config::Capacity;
 use crate::records::forecasts::{self, Run};
-use crate::records::{RecordsError, hosts};
+use crate::records::{RecordsError, capacity_components, hosts};
 use crate::time::{Millis, millis, now_ms};
 
 /// Which hosts a pass looks at.
@@ -87,6 +89,7 @@ async fn run_alone(app: &App, scope: Scope) -> anyhow::Result<Run> {
         app.forecasting.cache.clear();
     }
     let instances = instances(app, scope).await?;
+    let thresholds = app.records.run(|db| capacity_components::thresholds(db)).await?;
     let mut run = Run { started_at_ms, duration_ms: 0, hosts: 0, resources: 0, refused: 0, failed_hosts: 0 };
     let mut last_error = None;
     for (done, instance) in instances.iter().enumerate() {
@@ -98,7 +101,7 @@ async fn run_alone(app: &App, scope: Scope) -> anyhow::Result<Run> {
         }
         run.hosts += 1;
         let reader = Reader { config: &config, cache: &app.forecasting.cache, late_ms, now_ms: now_ms() };
-        match evaluate_host(&app.metrics, instance, reader).await {
+        match evaluate_host(&app.metrics, instance, reader, &thresholds).await {
             Ok(evaluated) => {
                 run.resources += i64::try_from(evaluated.len()).unwrap_or(i64::MAX);
                 let refused = evaluated.iter().filter(|(evaluation, _)| evaluation.outcome.is_err()).count();
@@ -129,6 +132,7 @@ async fn run_alone(app: &App, scope: Scope) -> anyhow::Result<Run> {
     }
     if run.hosts > 0 {
         super::notice::hand_over(app).await?;
+        super::planning::follow(app).await?;
         super::publish::run(app).await?;
     }
     match last_error {
@@ -162,7 +166,7 @@ fn forget_retired(db: &crate::records::rusqlite::Connection) -> Result<(), Recor
 
 type Evaluated = (Evaluation, Option<Paths>);
 
-/// Measures and evaluates the resources of a host.
+/// Measures and evaluates the resources of a host. `thresholds` are those of the register, percent.
 ///
 /// # Errors
 /// If its series cannot be read.
@@ -170,13 +174,16 @@ pub(super) async fn evaluate_host(
     source: &impl SeriesSource,
     instance: &str,
     reader: Reader<'_>,
+    thresholds: &BTreeMap<ResourceKey, f64>,
 ) -> anyhow::Result<Vec<Evaluated>> {
     let subjects = measure_host(source, instance, reader)
         .await
         .with_context(|| format!("cannot read the series of {instance}"))?;
     let (now_ms, lead_ms) = (reader.now_ms, millis(reader.config.lead_time));
     let mut evaluated = Vec::with_capacity(subjects.len());
-    for subject in subjects {
+    for mut subject in subjects {
+        subject.threshold_percent =
+            thresholds.get(&subject.key).copied().unwrap_or(subject.threshold_percent);
         let copy = subject.clone();
         let work = tokio::task::spawn_blocking(move || evaluate(&copy, now_ms, lead_ms));
         evaluated.push(work.await.unwrap_or_else(|_| (interrupted(subject, now_ms), None)));

@@ -68,7 +68,7 @@ impl SeriesSource for GrowingDisk {
 async fn evaluated(source: &GrowingDisk, cache: &HistoryCache) -> Vec<Evaluation> {
     let config = Capacity::default();
     let reader = Reader { config: &config, cache, late_ms: 26 * HOUR_MS, now_ms: source.now_ms };
-    let all = evaluate_host(source, "db", reader).await.unwrap();
+    let all = evaluate_host(source, "db", reader, &BTreeMap::new()).await.unwrap();
     all.into_iter().map(|(evaluation, _)| evaluation).collect()
 }
 

@@ -3,7 +3,7 @@
 use super::evaluation::{Crossing, Evaluation, Made, Reason, Remark};
 use super::resource::{ResourceKey, ResourceKind};
 use crate::console::Page;
-use crate::http::encode_component;
+use crate::http::{ApiError, encode_component};
 use crate::time::{DAY_MS, Millis};
 
 /// Name of a resource: `Sistem berkas /data`.
@@ -101,10 +101,59 @@ pub(super) fn amount(page: &Page, evaluation: &Evaluation, percent: f64) -> Stri
 
 /// Name of a model for people; the code where it has none.
 pub(super) fn model(page: &Page, made: &Made) -> String {
-    match made.model.as_str() {
+    model_name(page, &made.model)
+}
+
+/// Name of a model by its code.
+pub(super) fn model_name(page: &Page, code: &str) -> String {
+    match code {
         code @ ("robust_trend" | "level" | "combination") => page.t(&format!("capacity.model.{code}")),
         code => code.to_owned(),
     }
+}
+
+impl Page {
+    /// The pages of this capability: address, text, whether it is the current one.
+    #[must_use]
+    pub fn capacity_tabs(&self) -> Vec<(&'static str, String, bool)> {
+        let here = self.path().split('?').next().unwrap_or_default();
+        [
+            ("/kapasitas", "capacity.tab.forecasts"),
+            ("/kapasitas/usulan", "capacity.tab.proposals"),
+            ("/kapasitas/komponen", "capacity.tab.components"),
+            ("/kapasitas/penilaian", "capacity.tab.scores"),
+        ]
+        .map(|(address, key)| (address, self.t(key), here == address))
+        .to_vec()
+    }
+}
+
+/// A number with a decimal only where one is needed.
+pub(super) fn short_number(page: &Page, number: f64) -> String {
+    page.number(number, usize::from(number.fract() != 0.0))
+}
+
+/// A day as a date field of a form has it: `2026-11-24`, in the zone of the office.
+pub(super) fn date_field(page: &Page, at_ms: Millis) -> String {
+    jiff::Timestamp::from_millisecond(at_ms)
+        .map(|at| at.to_zoned(page.zone().clone()).date().to_string())
+        .unwrap_or_default()
+}
+
+/// The start of the day of a date field; none for an empty one.
+pub(super) fn read_date_field(
+    page: &Page,
+    field: &'static str,
+    text: &str,
+) -> Result<Option<Millis>, ApiError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = |_| ApiError::bad_request(format!("{text:?} is not a date like 2026-11-24")).at(field);
+    let day = text.parse::<jiff::civil::Date>().map_err(wrong)?;
+    let start = day.to_zoned(page.zone().clone()).map_err(wrong)?;
+    Ok(Some(start.timestamp().as_millisecond()))
 }
 
 /// How good the model was on the past that it had not seen.

@@ -4,6 +4,7 @@
 use super::Page;
 use crate::access::{Right, Role};
 use crate::assets;
+use crate::capacity;
 use crate::http::encode_component;
 use crate::records::audit::{self, Entry};
 use crate::records::drills::{self, Drill};
@@ -58,6 +59,8 @@ pub(super) enum Thing {
         /// Its name.
         name: String,
     },
+    /// A proposal of capacity: its number, and what it is about if it is there.
+    Proposal(i64, Option<capacity::ResourceKey>),
     /// A user.
     User(String),
     /// Something without a page.
@@ -80,6 +83,13 @@ pub(super) fn thing(db: &Connection, entry: &Entry) -> records::Result<Thing> {
         "incident" => Some(Thing::Incident(subject())),
         "asset" => records::assets::by_code(db, &entry.subject)?
             .map(|asset| Thing::Asset { name: asset.display_name().to_owned(), code: asset.code }),
+        "proposal" => match entry.subject.parse::<i64>() {
+            Ok(id) => {
+                let proposal = records::capacity_proposals::get(db, id)?;
+                Some(Thing::Proposal(id, proposal.map(|proposal| proposal.draft.key)))
+            }
+            Err(_) => None,
+        },
         "user" | "session" => users::by_username(db, &entry.subject)?.map(|_| Thing::User(subject())),
         "token" if entry.action == "token.delete" => audit::token_name(db, &entry.subject)?.map(Thing::Other),
         _ => None,
@@ -107,6 +117,11 @@ pub(super) fn subject(page: &Page, thing: &Thing) -> (String, Option<String>) {
         Thing::Asset { code, name } => {
             let address = format!("/aset/{}", encode_component(code));
             (format!("{code} · {name}"), link(Right::ViewAssets, address))
+        }
+        Thing::Proposal(id, key) => {
+            let name = key.as_ref().map(|key| capacity::plan_pages::component_name(page, key));
+            let text = format!("{} {id}: {}", page.t("capacity.proposal"), name.unwrap_or_default());
+            (text, link(Right::ViewCapacity, capacity::plan_pages::proposal_address(*id)))
         }
         Thing::User(name) => {
             let address = format!("/pengguna/{}", encode_component(name));
@@ -158,13 +173,15 @@ mod tests {
 
     /// Every literal of the sources that has the shape of an action: `user.create`.
     fn actions() -> BTreeSet<String> {
-        const SUBJECTS: [&str; 10] = [
+        const SUBJECTS: [&str; 12] = [
             "asset",
+            "component",
             "drill",
             "enrol_token",
             "forecast",
             "host",
             "incident",
+            "proposal",
             "series",
             "session",
             "token",

@@ -32,7 +32,7 @@ struct MadeColumn {
     horizons: Vec<HorizonPoint>,
 }
 
-fn corrupt(column: &'static str, reason: impl ToString) -> RecordsError {
+pub(super) fn corrupt(column: &'static str, reason: impl ToString) -> RecordsError {
     RecordsError::Corrupt { column, reason: reason.to_string() }
 }
 
@@ -147,12 +147,12 @@ fn from_blob(start_ms: Millis, blob: &[u8]) -> Paths {
     paths
 }
 
-const COLUMNS: &str = "f.instance, f.resource, f.item, f.made_at_ms, f.data_end_ms, f.known_hours, f.full_value, \
+pub(super) const COLUMNS: &str = "f.instance, f.resource, f.item, f.made_at_ms, f.data_end_ms, f.known_hours, f.full_value, \
                        f.threshold_percent, f.current_percent, f.state, f.reason, f.crossing, f.earliest_ms, \
                        f.likely_ms, f.latest_ms, f.made";
 
 /// The columns that are text to be read after the row was.
-struct Texts {
+pub(super) struct Texts {
     kind: String,
     state: String,
     reason: Option<String>,
@@ -161,7 +161,7 @@ struct Texts {
     made: Option<String>,
 }
 
-fn evaluation(row: &Row<'_>) -> rusqlite::Result<(Evaluation, Texts)> {
+pub(super) fn evaluation(row: &Row<'_>) -> rusqlite::Result<(Evaluation, Texts)> {
     let evaluation = Evaluation {
         key: ResourceKey { instance: row.get(0)?, kind: ResourceKind::Filesystem, item: row.get(2)? },
         made_at_ms: row.get(3)?,
@@ -184,7 +184,7 @@ fn evaluation(row: &Row<'_>) -> rusqlite::Result<(Evaluation, Texts)> {
     Ok((evaluation, texts))
 }
 
-fn read((mut evaluation, texts): (Evaluation, Texts)) -> Result<Evaluation> {
+pub(super) fn read((mut evaluation, texts): (Evaluation, Texts)) -> Result<Evaluation> {
     evaluation.key.kind =
         ResourceKind::from_code(&texts.kind).ok_or_else(|| corrupt("forecasts.resource", &texts.kind))?;
     evaluation.state =

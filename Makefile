@@ -1,6 +1,6 @@
 # The commands of Siaga. `make run` and `make test` are all that a newcomer needs.
 
-.PHONY: run demo build agent test lint fmt bench bench-agent bench-forecast test-tools
+.PHONY: run demo build agent test lint fmt bench bench-agent bench-forecast bench-anomaly test-tools
 
 build: agent
 	cargo build --release --locked -p siaga-server -p siaga-tests
@@ -44,3 +44,6 @@ bench-agent: agent test-tools
 
 bench-forecast:
 	cargo run --release --locked -p siaga-forecast --example bench_forecast -- $(or $(DATA),../shared/data/m4_hourly_half)
+
+bench-anomaly:
+	cargo run --release --locked -p siaga-forecast --example bench_anomaly -- $(or $(DATA),../shared/data/nab)

@@ -9,6 +9,7 @@
 //! Invariants: never a panic, whatever the numbers; never a date from a slope that is not significant;
 //! `p10 <= p50 <= p90` hour by hour; every answer within the bounds asked for.
 
+pub mod anomaly;
 mod answer;
 mod backtest;
 mod clean;

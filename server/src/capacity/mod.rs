@@ -6,10 +6,12 @@
 //!   `notice` words incidents, `live` sets forecasts against the use of now, `http` and `pages` show.
 //! - Planning: `score` (what a forecast was worth), `proposal` (what follows from a shortage), `component` (the register);
 //!   around them `scoring` and `planning`; `plan_http` and `plan_pages` show.
+//! - `calendar`: events that are known beforehand.
 //!
 //! Invariants: every resource is listed, with a forecast or with the reason why there is none; forecasts are made off
 //! the async threads, one pass at a time; every evaluation is kept for as long as configured.
 
+mod calendar;
 mod component;
 mod evaluation;
 mod history_cache;
@@ -35,6 +37,8 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+pub use calendar::{EventCategory, EventFormat, KnownEvent, NewEvent};
+pub(crate) use calendar::{IMPORT as IMPORT_EVENTS, Imported as ImportedEvents};
 pub use component::{Category, Component, ComponentKey, Entered as ComponentEntered};
 pub use evaluation::{
     Crossing, Evaluation, HORIZON_DAYS, HorizonPoint, Made, Paths, Reason, Remark, Subject, evaluate,

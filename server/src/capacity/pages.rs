@@ -6,6 +6,8 @@ use askama::Template;
 use axum::extract::{Path, State as Shared};
 use axum::response::{Html, Redirect};
 
+use super::calendar;
+use super::calendar::pages::EventRow;
 use super::evaluation::{Evaluation, Paths};
 use super::http::{ItemParams, key, newest, start_refresh};
 use super::live;
@@ -151,6 +153,8 @@ struct ShowTemplate<'a> {
     past: Vec<PastRow>,
     /// Whether it is a filesystem: what is used of one needs a word.
     filesystem: bool,
+    /// Known events that the chart marks.
+    events: Vec<EventRow>,
     key: &'a super::ResourceKey,
     /// What people entered about it.
     entered: Option<ComponentEntered>,
@@ -274,7 +278,14 @@ async fn show(
         .collect();
     let title = format!("{} · {}", views::resource_name(&page, &key), key.instance);
     let evaluation = &latest.evaluation;
-    let chart = chart(&page, &title, evaluation, &measured, paths.as_ref());
+    let mut chart = chart(&page, &title, evaluation, &measured, paths.as_ref());
+    let events = match shown(&chart) {
+        Some((from_ms, to_ms)) => {
+            calendar::around(&app, &page, from_ms, to_ms).await.map_err(|e| failed(e.into()))?
+        }
+        None => Vec::new(),
+    };
+    chart.marks = calendar::pages::marks(&page, &events);
     let remarks = evaluation.outcome.iter().flat_map(|made| &made.remarks);
     let past = past.iter().map(|evaluation| PastRow::new(&page, evaluation)).collect();
     let template = ShowTemplate {
@@ -288,6 +299,7 @@ async fn show(
         remarks: remarks.map(|remark| views::remark(&page, remark)).collect(),
         past,
         filesystem: key.kind == ResourceKind::Filesystem,
+        events: events.iter().map(|event| EventRow::new(&page, event)).collect(),
         key: &key,
         entered,
         may_plan: page.may(Right::PlanCapacity),
@@ -342,6 +354,12 @@ fn chart(
         });
     }
     chart
+}
+
+/// The stretch of time that a chart shows; none without a point.
+fn shown(chart: &Chart) -> Option<(Millis, Millis)> {
+    let times = || chart.lines.iter().flat_map(|line| line.points.iter().map(|(at, _)| *at));
+    Some((times().min()?, times().max()?))
 }
 
 /// Hours of the forecast to show: up to beyond the likely date, but at least [`CHART_DAYS`].

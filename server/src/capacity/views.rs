@@ -122,6 +122,7 @@ impl Page {
             ("/kapasitas/usulan", "capacity.tab.proposals"),
             ("/kapasitas/komponen", "capacity.tab.components"),
             ("/kapasitas/penilaian", "capacity.tab.scores"),
+            ("/kapasitas/kalender", "capacity.tab.calendar"),
         ]
         .map(|(address, key)| (address, self.t(key), here == address))
         .to_vec()

@@ -5,6 +5,7 @@ mod client;
 mod drill;
 mod forecast;
 mod import;
+mod import_events;
 mod out;
 mod rules;
 mod users;
@@ -94,6 +95,10 @@ enum Command {
     /// A line that cannot be taken is named and left out, the others are stored. Status: 0 if every line was taken, 3
     /// if some were left out, 1 if the import ended early.
     Import(import::ImportArgs),
+    /// Bring holidays, tender deadlines and other known events into a running server, as iCalendar or CSV.
+    ///
+    /// Status as of `import`.
+    ImportEvents(import_events::ImportEventsArgs),
     /// Show the forecasts of a running server, the most urgent first.
     Forecast(forecast::ForecastArgs),
     /// Check plans of continuity, run and list drills.
@@ -139,6 +144,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
         Command::Import(args) => return import::run(args, &runtime()?),
+        Command::ImportEvents(args) => return runtime()?.block_on(import_events::run(args)),
         Command::Forecast(args) => runtime()?.block_on(forecast::run(args)),
         Command::Drill(args) => drill::run(args, &runtime()?),
     };

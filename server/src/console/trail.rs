@@ -173,7 +173,7 @@ mod tests {
 
     /// Every literal of the sources that has the shape of an action: `user.create`.
     fn actions() -> BTreeSet<String> {
-        const SUBJECTS: [&str; 12] = [
+        const SUBJECTS: [&str; 13] = [
             "asset",
             "component",
             "drill",
@@ -181,6 +181,7 @@ mod tests {
             "forecast",
             "host",
             "incident",
+            "known_event",
             "proposal",
             "series",
             "session",

@@ -18,6 +18,7 @@ pub mod hosts;
 pub mod incident_events;
 pub mod incident_signals;
 pub mod incidents;
+pub mod known_events;
 pub mod orders;
 pub mod rules;
 pub mod server_state;

@@ -63,6 +63,13 @@ TOML
 
 [ -e "$data/plans/lab.toml" ] || sed "s/127\.0\.0\.1:8491/127.0.0.1:$lab_port/g; s/127\.0\.0\.1:8493/127.0.0.1:$((lab_port + 2))/g" "$here/deploy/plans/lab.toml" >"$data/plans/lab.toml"
 
+# One start at a time on these data; the programs themselves do not hold the lock.
+exec 9>"$data/run.lock"
+if ! flock -n 9; then
+    echo "siaga: another run-local.sh uses $data already" >&2
+    exit 1
+fi
+
 pids=()
 finish() {
     trap - INT TERM EXIT
@@ -84,8 +91,8 @@ if answers; then
     exit 1
 fi
 
-"$bin/siaga-lab" up --dir "$data/lab" --port "$lab_port"
-"$bin/siaga-server" serve --config "$data/server.toml" 2>>"$data/log/server.log" &
+"$bin/siaga-lab" up --dir "$data/lab" --port "$lab_port" 9>&-
+"$bin/siaga-server" serve --config "$data/server.toml" 2>>"$data/log/server.log" 9>&- &
 pids+=($!)
 for _ in $(seq 150); do
     answers && break
@@ -98,7 +105,7 @@ if [ ! -e "$data/agent/credentials.json" ]; then
     "$bin/siaga-server" enrol-token --config "$data/server.toml" 2>>"$data/log/server.log" |
         "$bin/siaga-agent" enrol --config "$data/agent.toml" --server "http://$listen" --token-file - 2>>"$data/log/agent.log"
 fi
-"$bin/siaga-agent" run --config "$data/agent.toml" 2>>"$data/log/agent.log" &
+"$bin/siaga-agent" run --config "$data/agent.toml" 2>>"$data/log/agent.log" 9>&- &
 pids+=($!)
 
 first_start=$([ -e "$data/first-run.json" ] || echo 1)
@@ -115,7 +122,7 @@ echo "siaga: logs in   $data/log       Ctrl-C ends everything"
 
 if [ "$demo" = 1 ]; then
     # By the environment: arguments can be read by every user of the machine.
-    SIAGA_TOKEN=$(field api_token) "$bin/siaga-sim" office --server "http://$listen" --state "$data/sim" &
+    SIAGA_TOKEN=$(field api_token) "$bin/siaga-sim" office --server "http://$listen" --state "$data/sim" 9>&- &
     pids+=($!)
 fi
 

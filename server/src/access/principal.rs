@@ -113,14 +113,25 @@ pub async fn authenticate(
     };
     let access = app.config.current().access.clone();
     let hash = hash_secret(&cookie);
-    let user = app
-        .records
-        .run(move |db| {
-            users::session_user(db, &hash, millis(access.session_idle), millis(access.session_max), now_ms)
-        })
-        .await?;
-    Ok(user.map(|user| as_principal(user, true)))
+    let (idle, max) = (millis(access.session_idle), millis(access.session_max));
+    let session = hash.clone();
+    let found = app.records.run(move |db| users::session_user(db, &session, idle, max, now_ms)).await?;
+    let Some((user, last_used)) = found else { return Ok(None) };
+    if now_ms - last_used > NOTE_USE_AFTER_MS {
+        // A full disk must not shut out those who are to see that it is full.
+        let noted = app.records.run(move |db| users::note_session_use(db, &hash, now_ms)).await;
+        if let Err(error) = noted {
+            tracing::warn!(
+                error = format!("{:#}", anyhow::Error::from(error)),
+                "use of a session is not noted"
+            );
+        }
+    }
+    Ok(Some(as_principal(user, true)))
 }
+
+/// Use of a session is noted at most this often.
+const NOTE_USE_AFTER_MS: Millis = 60_000;
 
 fn as_principal(user: users::User, by_session: bool) -> Principal {
     Principal::User(UserPrincipal {

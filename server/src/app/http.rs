@@ -27,6 +27,9 @@ async fn readyz(State(app): State<App>) -> Result<Json<Value>, ApiError> {
         return Err(ApiError::busy("the server is about to end", 5));
     }
     app.records.run(|db| crate::records::hosts::count(db)).await?;
+    if !app.metrics.is_storing() {
+        return Err(ApiError::busy("samples cannot be stored now, see the server's log", 30));
+    }
     Ok(Json(json!({ "status": "ready", "version": env!("CARGO_PKG_VERSION") })))
 }
 

@@ -7,6 +7,9 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, 
 
 use super::App;
 
+/// Methods of HTTP that are counted each by itself (RFC 9110, RFC 5789).
+const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+
 /// Counters and histograms of this process.
 #[derive(Debug, Clone)]
 pub struct OwnMetrics {
@@ -51,8 +54,10 @@ impl OwnMetrics {
         Ok(metrics)
     }
 
-    /// Counts a request. `route` is the pattern, not the path, so that the number of series stays bounded.
+    /// Counts a request. `route` is the pattern, not the path, and a method that nobody knows is `other`, so that the
+    /// number of series stays bounded.
     pub fn note_request(&self, method: &str, route: &str, status: u16, duration: Duration) {
+        let method = METHODS.into_iter().find(|known| *known == method).unwrap_or("other");
         self.requests.with_label_values(&[method, route, &status.to_string()]).inc();
         self.duration.with_label_values(&[route]).observe(duration.as_secs_f64());
     }
@@ -79,5 +84,22 @@ impl OwnMetrics {
             self.task_runs.with_label_values(&[name, "done"]).set(count(state.runs - state.failures));
         }
         TextEncoder::new().encode_to_string(&self.registry.gather()).context("cannot write the metrics")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_that_nobody_knows_are_counted_as_one() {
+        let metrics = OwnMetrics::new().unwrap();
+        for method in ["GET", "X1", "X2", "get"] {
+            metrics.note_request(method, "/healthz", 405, Duration::ZERO);
+        }
+        let text = TextEncoder::new().encode_to_string(&metrics.registry.gather()).unwrap();
+        let counted: Vec<&str> = text.lines().filter(|line| line.contains("requests_total{")).collect();
+        assert_eq!(counted.len(), 2, "{text}");
+        assert!(counted.iter().any(|line| line.contains("\"other\"") && line.ends_with(" 3")), "{text}");
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use super::client::{Client, ServerArgs};
@@ -58,8 +58,14 @@ pub(super) fn run(args: DrillArgs, runtime: &tokio::runtime::Runtime) -> anyhow:
 fn check(files: &[PathBuf]) -> anyhow::Result<()> {
     let mut wrong = 0;
     for file in files {
-        let text =
-            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) => {
+                wrong += 1;
+                out::line(format_args!("{}: cannot be read: {error}", file.display()))?;
+                continue;
+            }
+        };
         match Plan::read(&file.display().to_string(), &text) {
             Ok(plan) => out::line(format_args!("{}: plan {} is good", file.display(), plan.id))?,
             Err(problems) => {

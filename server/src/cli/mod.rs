@@ -92,7 +92,8 @@ enum Command {
     Restore(backup::RestoreArgs),
     /// Bring history into a running server.
     ///
-    /// A line that cannot be taken is named and left out, the others are stored. Status: 0 if every line was taken, 3
+    /// A line that cannot be taken is named and left out, the others are stored. A sample for whose time one is stored
+    /// already changes nothing. Times of CSV without a zone are UTC. Status: 0 if every line was taken, 3
     /// if some were left out, 1 if the import ended early.
     Import(import::ImportArgs),
     /// Bring holidays, tender deadlines and other known events into a running server, as iCalendar or CSV.
@@ -108,6 +109,8 @@ enum Command {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
+    // What this program writes is read by its own user alone: passwords' hashes, tokens, the audit trail, backups.
+    let _ = rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let filter = EnvFilter::try_from_env("SIAGA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();

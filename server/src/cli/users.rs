@@ -28,7 +28,7 @@ enum UserCommand {
         #[arg(long)]
         display_name: Option<String>,
         /// Role; may be given several times.
-        #[arg(long = "role", value_parser = role_parser())]
+        #[arg(long = "role", required = true, value_parser = role_parser())]
         roles: Vec<Role>,
     },
     /// List users and roles.

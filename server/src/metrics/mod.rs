@@ -8,6 +8,7 @@ mod raw;
 mod storage;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use siaga_promql::{Answer, Engine, EngineOptions, MemoryPool, Query};
@@ -71,6 +72,8 @@ pub struct Metrics {
     memory: Arc<MemoryPool>,
     /// Kibibytes of messages that may be in memory unpacked.
     writing: Arc<Semaphore>,
+    /// Whether the server's own samples, which come all the time, were stored the last time.
+    storing: Arc<AtomicBool>,
     /// Types and help of metrics.
     pub catalogue: Catalogue,
 }
@@ -95,6 +98,7 @@ impl Metrics {
             permits: Arc::new(Semaphore::new(current.query.max_concurrent.max(1))),
             memory: Arc::new(MemoryPool::new(current.query.max_memory_bytes)),
             writing: Arc::new(Semaphore::new(WRITING_KIB as usize)),
+            storing: Arc::new(AtomicBool::new(true)),
             catalogue: Catalogue::default(),
         })
     }
@@ -142,7 +146,15 @@ impl Metrics {
             return Ok(());
         }
         let append = |store: &Tsdb| store.append(Batch { source: OWN_SOURCE, series }, now_ms());
-        self.with_store(0, append).await.unwrap_or(Err(AppendError::Closed)).map(drop)
+        let appended = self.with_store(0, append).await.unwrap_or(Err(AppendError::Closed)).map(drop);
+        self.storing.store(!matches!(appended, Err(AppendError::Storage(_))), Ordering::Relaxed);
+        appended
+    }
+
+    /// Whether samples can be stored, as far as is known.
+    #[must_use]
+    pub fn is_storing(&self) -> bool {
+        self.storing.load(Ordering::Relaxed)
     }
 
     /// Evaluates a query at one time.

@@ -164,7 +164,7 @@ pub fn open_session(db: &Connection, token_hash: &str, user_id: &str, now_ms: Mi
     Ok(())
 }
 
-/// The user of a live session; notes the use at most once a minute.
+/// The user of a live session, and when the session was used last as far as that is noted.
 ///
 /// # Errors
 /// If a statement fails.
@@ -174,7 +174,7 @@ pub fn session_user(
     idle_ms: Millis,
     max_ms: Millis,
     now_ms: Millis,
-) -> Result<Option<User>> {
+) -> Result<Option<(User, Millis)>> {
     let found: Option<(String, Millis)> = db
         .query_row(
             "SELECT user_id, last_used_at_ms FROM sessions \
@@ -184,13 +184,19 @@ pub fn session_user(
         )
         .optional()?;
     let Some((user_id, last_used)) = found else { return Ok(None) };
-    if now_ms - last_used > 60_000 {
-        db.execute(
-            "UPDATE sessions SET last_used_at_ms = ?2 WHERE token_hash = ?1",
-            params![token_hash, now_ms],
-        )?;
-    }
-    active_by_id(db, &user_id)
+    Ok(active_by_id(db, &user_id)?.map(|user| (user, last_used)))
+}
+
+/// Notes that a session is used.
+///
+/// # Errors
+/// If the statement fails.
+pub fn note_session_use(db: &Connection, token_hash: &str, now_ms: Millis) -> Result<()> {
+    db.execute(
+        "UPDATE sessions SET last_used_at_ms = ?2 WHERE token_hash = ?1",
+        params![token_hash, now_ms],
+    )?;
+    Ok(())
 }
 
 /// Ends a session.

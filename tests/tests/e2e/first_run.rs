@@ -15,6 +15,7 @@ const LONG: Duration = Duration::from_secs(120);
 /// A run of `deploy/run-local.sh`.
 struct Run {
     folder: PathBuf,
+    printed: PathBuf,
     listen: String,
     lab_port: u16,
     child: Option<Child>,
@@ -22,9 +23,15 @@ struct Run {
 
 impl Run {
     fn start(folder: &Path, listen: &str, lab_port: u16) -> Self {
+        Self::start_as("first", folder, listen, lab_port)
+    }
+
+    /// `name` tells what it prints from what others on the same data do.
+    fn start_as(name: &str, folder: &Path, listen: &str, lab_port: u16) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/run-local.sh");
         let programs = program("siaga-server");
-        let output = std::fs::File::create(folder.join("out")).unwrap();
+        let printed = folder.join(name);
+        let output = std::fs::File::create(&printed).unwrap();
         // A group of its own, so that Ctrl-C can be sent to all of it, as a terminal does.
         // A shell that was started with signals ignored, as by a background job, cannot trap them.
         let child = Command::new("env")
@@ -39,11 +46,11 @@ impl Run {
             .process_group(0)
             .spawn()
             .unwrap();
-        Self { folder: folder.to_owned(), listen: listen.to_owned(), lab_port, child: Some(child) }
+        Self { folder: folder.to_owned(), printed, listen: listen.to_owned(), lab_port, child: Some(child) }
     }
 
     fn output(&self) -> String {
-        std::fs::read_to_string(self.folder.join("out")).unwrap()
+        std::fs::read_to_string(&self.printed).unwrap()
     }
 
     async fn api(&self) -> Api {
@@ -62,16 +69,21 @@ impl Run {
     }
 
     async fn interrupt(&mut self) -> ExitStatus {
-        let mut child = self.child.take().unwrap();
-        let group = format!("-{}", child.id());
+        let group = format!("-{}", self.child.as_ref().unwrap().id());
         assert!(Command::new("kill").args(["-INT", "--", &group]).status().unwrap().success());
+        self.end().await
+    }
+
+    /// Waits until it has ended.
+    async fn end(&mut self) -> ExitStatus {
+        let mut child = self.child.take().unwrap();
         for _ in 0..600 {
             if let Some(status) = child.try_wait().unwrap() {
                 return status;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("Ctrl-C did not end it: {}", self.output());
+        panic!("it does not end: {}", self.output());
     }
 }
 
@@ -152,6 +164,12 @@ async fn make_run_shows_this_machine_and_carries_out_a_drill_on_it() {
     let report = api.request(reqwest::Method::GET, &format!("{path}/report")).send().await.unwrap();
     let report = report.text().await.unwrap();
     assert!(report.contains("<svg") && report.contains("Alih layanan laboratorium"), "{report}");
+
+    // A second start on the same data is refused and leaves the first one as it is, its laboratory too.
+    let elsewhere = format!("127.0.0.1:{}", free_port());
+    let mut second = Run::start_as("second", folder.path(), &elsewhere, lab_ports());
+    assert!(!second.end().await.success() && second.output().contains("already"), "{}", second.output());
+    assert_eq!(lab_answers(run.lab_port).await.as_deref(), Some("a"));
 
     assert!(run.interrupt().await.success(), "{}", run.output());
     assert_eq!(lab_answers(run.lab_port).await, None, "nothing is left running");

@@ -9,6 +9,7 @@ use std::io::BufRead;
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::batch::Gatherer;
+use super::lines::Lines;
 use super::{BadLine, Event, ImportError};
 
 /// How a CSV file is read.
@@ -33,22 +34,28 @@ pub(super) fn read<E>(
     input: impl BufRead,
     sink: &mut impl FnMut(Event) -> Result<(), E>,
 ) -> Result<(), ImportError<E>> {
-    let mut reader = ReaderBuilder::new().trim(Trim::All).flexible(true).from_reader(input);
-    let header = reader.headers().map_err(|error| ImportError::Header(error.to_string()))?.clone();
-    let columns = find_columns(&header, options).map_err(ImportError::Header)?;
+    let mut lines = Lines::new(input);
     let mut gatherer = Gatherer::default();
-    let mut record = StringRecord::new();
+    let mut form: Option<(usize, Columns)> = None;
     loop {
-        let line = reader.position().line();
-        let outcome = match reader.read_record(&mut record) {
-            Ok(false) => break,
-            Ok(true) => samples(&record, header.len(), &columns, options),
-            Err(error) => match error.into_kind() {
-                csv::ErrorKind::Io(source) => return Err(ImportError::Read { line, source }),
-                kind => Err(format!("{kind:?}")),
-            },
+        let record = match lines.next() {
+            Ok(Some(line)) => line.and_then(fields),
+            Ok(None) => break,
+            Err(source) => return Err(ImportError::Read { line: lines.number(), source }),
         };
-        let line = record.position().map_or(line, csv::Position::line);
+        let line = lines.number();
+        let outcome = match (&form, record) {
+            (_, Ok(None)) => continue,
+            (None, record) => {
+                // There is a record: an empty line went on above.
+                let header = record.map_err(ImportError::Header)?.unwrap_or_default();
+                let columns = find_columns(&header, options).map_err(ImportError::Header)?;
+                form = Some((header.len(), columns));
+                continue;
+            }
+            (Some((width, columns)), Ok(Some(record))) => samples(&record, *width, columns, options),
+            (Some(_), Err(reason)) => Err(reason),
+        };
         match outcome {
             Ok(samples) => {
                 for (labels, at, value) in samples {
@@ -58,7 +65,24 @@ pub(super) fn read<E>(
             Err(reason) => sink(Event::Bad(BadLine { line, reason })).map_err(ImportError::Sink)?,
         }
     }
+    if form.is_none() {
+        return Err(ImportError::Header("the file is empty".to_owned()));
+    }
     gatherer.finish(sink).map_err(ImportError::Sink)
+}
+
+/// The fields of one line; nothing for an empty one. A record ends with its line: a quotation mark that was forgotten
+/// must not take in the lines that follow.
+fn fields(line: &str) -> Result<Option<StringRecord>, String> {
+    let line = line.trim_start_matches('\u{feff}');
+    if line.bytes().filter(|byte| *byte == b'"').count() % 2 == 1 {
+        return Err("a quotation mark has no second one on this line".to_owned());
+    }
+    let mut builder = ReaderBuilder::new();
+    builder.trim(Trim::All).flexible(true).has_headers(false).buffer_capacity(line.len().max(1));
+    let mut record = StringRecord::new();
+    let read = builder.from_reader(line.as_bytes()).read_record(&mut record);
+    read.map(|found| found.then_some(record)).map_err(|error| error.to_string())
 }
 
 fn find_columns(header: &StringRecord, options: &CsvOptions) -> Result<Columns, String> {
@@ -233,6 +257,17 @@ mod tests {
             ]
         );
         assert!(matches!(events.last(), Some(Event::Batch(batch)) if batch.samples() == 1));
+    }
+
+    #[test]
+    fn a_forgotten_quotation_mark_costs_its_own_line_only() {
+        let text =
+            "\u{feff}timestamp,metric,value,host\n1,m,1,a\n\n2,m,2,\"pdb\n3,m,3,\"a,\"\"b\"\r\n4,m,4,c\n";
+        let events = events(&CsvOptions::default(), text);
+        let [Event::Bad(bad), Event::Batch(batch)] = &events[..] else { panic!("{events:?}") };
+        assert!(bad.line == 4 && bad.reason.contains("quotation mark"), "{bad:?}");
+        let hosts: Vec<&str> = batch.items.iter().map(|item| item.labels[1].1.as_str()).collect();
+        assert_eq!(hosts, ["a", "a,\"b", "c"]);
     }
 
     #[test]

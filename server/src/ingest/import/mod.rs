@@ -5,6 +5,7 @@
 
 mod batch;
 mod csv;
+mod lines;
 mod openmetrics;
 
 use std::io::BufRead;

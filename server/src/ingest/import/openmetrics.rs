@@ -1,35 +1,27 @@
 //! Reads OpenMetrics text, one line at a time.
 
-use std::io::{BufRead, Read as _};
+use std::io::BufRead;
 
-use siaga_protocol::exposition::{Line, MAX_LINE_BYTES, TimeUnit, parse_line};
+use siaga_protocol::exposition::{Line, TimeUnit, parse_line};
 
 use super::batch::Gatherer;
+use super::lines::Lines;
 use super::{BadLine, Event, ImportError};
 
 pub(super) fn read<E>(
-    mut input: impl BufRead,
+    input: impl BufRead,
     sink: &mut impl FnMut(Event) -> Result<(), E>,
 ) -> Result<(), ImportError<E>> {
     let mut gatherer = Gatherer::default();
-    let mut buffer = Vec::new();
-    let mut number = 0;
+    let mut lines = Lines::new(input);
     loop {
-        number += 1;
-        buffer.clear();
-        let limit = u64::try_from(MAX_LINE_BYTES + 1).unwrap_or(u64::MAX);
-        let count = (&mut input)
-            .take(limit)
-            .read_until(b'\n', &mut buffer)
-            .map_err(|source| ImportError::Read { line: number, source })?;
-        if count == 0 {
-            break;
-        }
-        let whole = buffer.last() == Some(&b'\n');
-        if !whole && count > MAX_LINE_BYTES {
-            input.skip_until(b'\n').map_err(|source| ImportError::Read { line: number, source })?;
-        }
-        match take(&buffer) {
+        let line = match lines.next() {
+            Ok(Some(line)) => line.and_then(take),
+            Ok(None) => break,
+            Err(source) => return Err(ImportError::Read { line: lines.number(), source }),
+        };
+        let number = lines.number();
+        match line {
             Ok(Line::Sample(sample)) => match sample.timestamp_ms {
                 Some(at) => {
                     gatherer.add(&sample.labels, at, sample.value, number, sink).map_err(ImportError::Sink)?
@@ -44,9 +36,7 @@ pub(super) fn read<E>(
     gatherer.finish(sink).map_err(ImportError::Sink)
 }
 
-fn take(bytes: &[u8]) -> Result<Line, String> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())?;
-    let text = text.trim_end_matches(['\n', '\r']);
+fn take(text: &str) -> Result<Line, String> {
     parse_line(text, TimeUnit::Seconds).map_err(|error| error.to_string())
 }
 
@@ -61,6 +51,7 @@ fn bad<E>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use siaga_protocol::exposition::MAX_LINE_BYTES;
     use std::convert::Infallible;
 
     fn events(text: &[u8]) -> Vec<Event> {

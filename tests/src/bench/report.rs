@@ -118,9 +118,14 @@ pub fn table(rows: &[Row], measured: &[Measured]) -> Vec<String> {
     }
     let senders = measured.iter().map(|m| format!("{:.3}", m.ingest.sender_cpu_per_million));
     lines.push(format!("sender's CPU s per million: {}", senders.collect::<Vec<_>>().join(", ")));
-    let missed = rows.iter().filter(|row| row.met() == Some(false)).count();
-    lines.push(format!("{} of {} targets met, {missed} missed", rows.len() - missed, rows.len()));
+    lines.push(summary(rows));
     lines
+}
+
+fn summary(rows: &[Row]) -> String {
+    let count = |wanted| rows.iter().filter(|row| row.met() == wanted).count();
+    let (met, missed, alone) = (count(Some(true)), count(Some(false)), count(None));
+    format!("{met} of {} targets met, {missed} missed, {alone} without a peer to compare with", rows.len())
 }
 
 #[cfg(test)]
@@ -141,5 +146,14 @@ mod tests {
         assert_eq!(row(both(1.0), [1.9, 1.0, 1.3]).met(), Some(true));
         assert_eq!(row(Target::AtLeast(1.0), [0.9, 1.0, 0.1]).met(), Some(false));
         assert_eq!(row(Target::AtMost(0.8), [0.8, 1.0, 0.1]).met(), Some(true));
+    }
+
+    #[test]
+    fn a_target_without_its_peer_is_not_called_met() {
+        let mut alone = row(Target::AtMost(0.8), [0.1, 1.0, 1.0]);
+        alone.values.truncate(1);
+        let rows =
+            [row(Target::AtMost(0.8), [0.8, 1.0, 0.1]), row(Target::AtMost(0.8), [2.0, 1.0, 0.1]), alone];
+        assert_eq!(summary(&rows), "1 of 3 targets met, 1 missed, 1 without a peer to compare with");
     }
 }

@@ -87,6 +87,13 @@ impl HistoryCache {
         }
     }
 
+    /// Hours that are remembered of one item; none of what no pass has read yet, or had no room for.
+    pub(super) fn hours_of(&self, instance: &str, kind: ResourceKind, item: &str) -> Vec<(Millis, f64)> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = kept.hosts.get(&(instance.to_owned(), kind));
+        entry.and_then(|entry| entry.hours.get(item)).cloned().unwrap_or_default()
+    }
+
     /// Forgets everything.
     pub(super) fn clear(&self) {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Kept::default();
@@ -109,6 +116,7 @@ mod tests {
         assert_eq!(cache.take("a", KIND, 0, 2 * HOUR_MS), (Hours::new(), 0));
         cache.put("a", KIND, 0, 100 * HOUR_MS, &hours(0..101));
         assert_eq!(cache.take("b", KIND, 0, 0), (Hours::new(), 0), "another host");
+        assert_eq!((cache.hours_of("a", KIND, "").len(), cache.hours_of("a", KIND, "/").len()), (101, 0));
         let (kept, from) = cache.take("a", KIND, 10 * HOUR_MS, 26 * HOUR_MS);
         assert_eq!(from, 73 * HOUR_MS);
         assert_eq!(kept, hours(10..73));

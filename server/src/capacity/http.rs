@@ -43,6 +43,7 @@ pub fn routes() -> Routes {
         .merge(super::plan_pages::routes())
         .merge(super::calendar::http::routes())
         .merge(super::calendar::pages::routes())
+        .merge(super::report::pages::routes())
 }
 
 /// A forecast in answers.

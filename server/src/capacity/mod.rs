@@ -6,7 +6,7 @@
 //!   `notice` words incidents, `live` sets forecasts against the use of now, `http` and `pages` show.
 //! - Planning: `score` (what a forecast was worth), `proposal` (what follows from a shortage), `component` (the register);
 //!   around them `scoring` and `planning`; `plan_http` and `plan_pages` show.
-//! - `calendar`: events that are known beforehand.
+//! - `calendar`: events that are known beforehand. `report`: the periodic report.
 //!
 //! Invariants: every resource is listed, with a forecast or with the reason why there is none; forecasts are made off
 //! the async threads, one pass at a time; every evaluation is kept for as long as configured.
@@ -26,6 +26,7 @@ pub(crate) mod plan_pages;
 mod planning;
 mod proposal;
 mod publish;
+mod report;
 mod resource;
 mod score;
 mod scoring;
@@ -93,3 +94,6 @@ pub(crate) fn start_tasks(set: &mut JoinSet<()>, app: &App) {
         |app| async move { publish::run(&app).await },
     );
 }
+
+#[cfg(test)]
+mod walk_tests;

@@ -55,6 +55,11 @@ impl Forecasting {
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Hours at hand of one resource, in the unit of its series; see [`HistoryCache::hours_of`].
+    pub(super) fn hours_of(&self, key: &ResourceKey) -> Vec<(Millis, f64)> {
+        self.cache.hours_of(&key.instance, key.kind, &key.item)
+    }
+
     fn set(&self, progress: Option<Progress>) {
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
     }

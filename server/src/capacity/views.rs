@@ -123,6 +123,7 @@ impl Page {
             ("/kapasitas/komponen", "capacity.tab.components"),
             ("/kapasitas/penilaian", "capacity.tab.scores"),
             ("/kapasitas/kalender", "capacity.tab.calendar"),
+            ("/kapasitas/laporan", "capacity.tab.report"),
         ]
         .map(|(address, key)| (address, self.t(key), here == address))
         .to_vec()

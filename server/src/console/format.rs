@@ -83,6 +83,14 @@ impl Page {
         format!("{} {}", self.month_name_short(at.month()), at.year())
     }
 
+    /// Month and year: `November 2026`.
+    #[must_use]
+    pub fn month(&self, at_ms: Millis) -> String {
+        let Ok(at) = Timestamp::from_millisecond(at_ms) else { return "–".to_owned() };
+        let at = at.to_zoned(self.zone().clone());
+        format!("{} {}", self.t(&format!("month.{}", at.month())), at.year())
+    }
+
     /// Short month: `Nov`.
     #[must_use]
     pub fn month_alone(&self, at_ms: Millis) -> String {

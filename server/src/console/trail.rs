@@ -144,6 +144,7 @@ pub(super) fn detail(page: &Page, action: &str, detail: &str) -> String {
         "asset.create" => page.t_or(&format!("assets.class.{detail}"), detail),
         // They only say again, in codes, what the entry is about.
         "drill.start" | "token.create" => String::new(),
+        "capacity_report.write" => page.t_or(&format!("capacity.report.section.{detail}"), detail),
         "drill.end" => page.t_or(&format!("continuity.status.{detail}"), detail),
         "host.enrol" | "host.enrol.again" => page.tv("audit.detail.agent_version", &[("version", detail)]),
         "host.enrol.refuse" => {
@@ -173,8 +174,9 @@ mod tests {
 
     /// Every literal of the sources that has the shape of an action: `user.create`.
     fn actions() -> BTreeSet<String> {
-        const SUBJECTS: [&str; 13] = [
+        const SUBJECTS: [&str; 14] = [
             "asset",
+            "capacity_report",
             "component",
             "drill",
             "enrol_token",

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_hardening.sql"),
     include_str!("migrations/0007_capacity_plan.sql"),
     include_str!("migrations/0008_known_events.sql"),
+    include_str!("migrations/0009_capacity_reports.sql"),
 ];
 
 pub(super) fn run(connection: &mut Connection) -> Result<()> {

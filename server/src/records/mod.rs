@@ -11,6 +11,7 @@ pub mod attempts;
 pub mod audit;
 pub mod capacity_components;
 pub mod capacity_proposals;
+pub mod capacity_reports;
 pub mod drills;
 pub mod forecast_scores;
 pub mod forecasts;

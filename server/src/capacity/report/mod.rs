@@ -1,0 +1,15 @@
+//! The periodic report of capacity and its record form, with the headings and columns that the field has for them
+//! (Laporan Pengelolaan Kapasitas, Formulir Pencatatan). Siaga fills what it knows and drafts what the planner decides.
+//!
+//! - `period` (months), `statistics` (peak, mean, 95th percentile), `form` (the record form), `sections` (what the
+//!   planner may write): plain functions.
+//! - `gather` reads, `pages` shows: the page where texts are written, and the document that is printed.
+//!
+//! Use is that of the period; forecasts and proposals are those of the day of printing, and the document says so.
+
+mod form;
+mod gather;
+pub(super) mod pages;
+mod period;
+mod sections;
+mod statistics;

@@ -276,7 +276,7 @@ pub struct Capacity {
     pub signal_evaluations: u32,
     /// Use that must be reached before a forecast opens an incident.
     pub signal_floor: Percent,
-    /// How long past forecasts are kept.
+    /// How long past forecasts and their scores are kept.
     #[serde(with = "humantime_serde")]
     pub keep: Duration,
 }

@@ -1,6 +1,6 @@
 //! Small files that are either old or new, never half, and readable by the agent alone.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -28,6 +28,28 @@ pub struct DurableError {
 pub fn create_folder(path: &Path) -> Result<(), DurableError> {
     let failed = |source| DurableError { operation: "create", path: path.into(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)
+}
+
+/// Name of the file by whose lock one agent holds its folder.
+const LOCK_FILE: &str = "agent.lock";
+
+/// Takes the folder for this process alone, until the file is dropped.
+///
+/// # Errors
+/// Another agent has it, or the file cannot be made.
+pub fn lock_folder(folder: &Path) -> Result<File, DurableError> {
+    let path = folder.join(LOCK_FILE);
+    let failed = |operation, source| DurableError { operation, path: path.clone(), source };
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(false).mode(0o600);
+    let lock = options.open(&path).map_err(|e| failed("open", e))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            Err(failed("lock", std::io::Error::other("another agent runs with this state_dir")))
+        }
+        Err(TryLockError::Error(source)) => Err(failed("lock", source)),
+    }
 }
 
 /// Writes a value as JSON: beside, synced, then moved into place. Mode 0600.
@@ -65,4 +87,19 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, DurableE
     }
     let text = std::fs::read(path).map_err(|e| failed("read", e))?;
     serde_json::from_slice(&text).map(Some).map_err(|e| failed("decode", e.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_belongs_to_one_agent_until_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = lock_folder(folder.path()).unwrap();
+        let error = lock_folder(folder.path()).unwrap_err();
+        assert!(format!("{:#}", anyhow::Error::from(error)).contains("another agent runs"));
+        drop(first);
+        lock_folder(folder.path()).unwrap();
+    }
 }

@@ -24,6 +24,8 @@ pub async fn run(path: PathBuf) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen to signals")?;
     let config = Config::load(&path)?;
     durable::create_folder(&config.state_dir)?;
+    // Two would overwrite each other's spool and memory of orders.
+    let _lock = durable::lock_folder(&config.state_dir)?;
     let credentials = Credentials::load(&config.state_dir)?.with_context(|| {
         let folder = config.state_dir.display();
         format!("this host is not enrolled ({folder} holds no credentials): run siaga-agent enrol")

@@ -227,9 +227,11 @@ pub(crate) async fn change_own_password(
     user: &UserPrincipal,
     present: String,
     new: String,
-) -> Result<bool, ManageError> {
+) -> Result<Verdict, ManageError> {
     let source = Source::Session(user.id.clone());
-    let Verdict::Fits(user) = attempt(app, &user.username, present, source).await? else { return Ok(false) };
+    let verdict = attempt(app, &user.username, present, source).await?;
+    let Verdict::Fits(user) = &verdict else { return Ok(verdict) };
+    let user = user.clone();
     let hash = hashed(new).await?;
     app.records
         .run(move |db| {
@@ -238,7 +240,7 @@ pub(crate) async fn change_own_password(
             audit::add(db, now_ms(), &actor, "user.password", &user.username, "own")
         })
         .await?;
-    Ok(true)
+    Ok(verdict)
 }
 
 /// Makes an API token with the rights of its user; the second of the answer is its secret.

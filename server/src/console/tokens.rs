@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::page::{Page, PageError, Section, View, render};
 use super::users::role_name;
+use crate::access::attempt::Verdict;
 use crate::access::manage::{self, ManageError};
 use crate::access::{Right, UserPrincipal};
 use crate::app::App;
@@ -168,12 +169,16 @@ async fn change_password(
     let page = view.clone().page(Section::None);
     let user = caller.0.user().map_err(|e| PageError::new(&page, e))?.clone();
     let done = manage::change_own_password(&app, &user, change.lama, change.baru).await;
-    if matches!(done, Ok(true)) {
+    if matches!(done, Ok(Verdict::Fits(_))) {
         // All sessions have ended, this one too.
         return Ok(Redirect::to("/masuk").into_response());
     }
     answer(&app, view, &caller, async |page, _, template| match done {
         Err(error) => problem(page, template, error),
+        Ok(Verdict::TooMany) => {
+            template.problem = Some(page.t("sign_in.too_many"));
+            Ok(StatusCode::TOO_MANY_REQUESTS)
+        }
         Ok(_) => {
             template.problem = Some(page.t("tokens.wrong_password"));
             Ok(StatusCode::FORBIDDEN)

@@ -4,6 +4,7 @@
 //! A second start with the same folder goes on as the same office: nothing is enrolled, sent or started twice.
 
 mod live;
+mod people;
 mod prepare;
 mod state;
 
@@ -89,6 +90,9 @@ async fn work(office: &Arc<Office>, mut state: State, agents: &mut JoinSet<()>) 
     prepare::send_history(office, &mut state, &machines).await?;
     prepare::ask_for_forecasts(office).await;
     prepare::start_drill(office, &mut state).await?;
+    if let Err(error) = people::work(office, &mut state, &machines).await {
+        say(&format!("{error:#}"));
+    }
     say("simulated office is alive");
     while agents.join_next().await.is_some() {}
     std::future::pending().await

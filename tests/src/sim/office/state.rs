@@ -32,6 +32,8 @@ struct Content {
     agents: Vec<Agent>,
     history_sent: bool,
     drill_started: bool,
+    #[serde(default)]
+    people_done: bool,
 }
 
 /// The state and its file. Every change is on disk when the call returns.
@@ -58,6 +60,7 @@ impl State {
                 agents: Vec::new(),
                 history_sent: false,
                 drill_started: false,
+                people_done: false,
             },
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
         };
@@ -99,6 +102,16 @@ impl State {
 
     pub(super) fn is_drill_started(&self) -> bool {
         self.content.drill_started
+    }
+
+    /// Whether the people of the office did what they do once.
+    pub(super) fn is_people_done(&self) -> bool {
+        self.content.people_done
+    }
+
+    pub(super) fn note_people_done(&mut self) -> anyhow::Result<()> {
+        self.content.people_done = true;
+        self.save()
     }
 
     pub(super) fn note_drill_started(&mut self) -> anyhow::Result<()> {

@@ -45,6 +45,9 @@ pub(super) fn bring_in(
     actor: &str,
     now_ms: Millis,
 ) -> Result<Imported, ApiError> {
+    if parsed.events.len() > MAX_EVENTS {
+        return Err(ApiError::conflict(format!("at most {MAX_EVENTS} events are kept")));
+    }
     let bad_lines = parsed.bad.len();
     let mut imported = Imported { added: 0, changed: 0, known: 0, bad_lines, bad: parsed.bad };
     imported.bad.truncate(MAX_BAD_NAMED);

@@ -11,7 +11,7 @@ mod presence;
 
 pub use enrolment::{EnrolError, enrol, is_plain_name, new_enrol_token, note_refusal};
 pub use order_key::load_or_create as load_order_key;
-pub use presence::{DownTime, Presence, is_silent, silence_limit_ms};
+pub use presence::{DownTime, News, Presence, is_silent, silence_limit_ms};
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! When each agent was last heard, and when it counts as silent.
+//! When each agent was last heard, when it counts as silent, and how new its samples are.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::records::{Records, RecordsError, hosts, server_state};
 use crate::time::{Millis, SECOND_MS};
@@ -9,6 +9,12 @@ use crate::time::{Millis, SECOND_MS};
 /// Missed collections after which an agent counts as silent, whatever the configured time.
 const MISSED_INTERVALS: i64 = 3;
 
+/// Collections without new samples after which nothing is concluded from the samples of a host any more.
+const LATE_INTERVALS: Millis = 2;
+/// What a collection and its way may take beside its interval before samples are late.
+const LATE_SLACK_MS: Millis = SECOND_MS;
+/// How old the newest sample may be beside that: slow collectors end long after the time that they write down.
+const MAX_AGE_SLACK_MS: Millis = 30 * SECOND_MS;
 /// When an agent counts as silent, in milliseconds since it was last heard.
 #[must_use]
 pub fn silence_limit_ms(silent_after_ms: Millis, interval_seconds: u32) -> Millis {
@@ -38,11 +44,83 @@ pub fn is_silent(
     now_ms - last_heard_ms - unheard > silence_limit_ms(silent_after_ms, interval_seconds)
 }
 
+/// The samples of a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Samples {
+    /// The newest.
+    newest_ms: Millis,
+    /// When it arrived.
+    arrived_ms: Millis,
+    /// Since when they come without a gap.
+    unbroken_since_ms: Millis,
+}
+
+/// Whether anything can be concluded from a host's samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// They are new.
+    Current {
+        /// Since when they come without a gap.
+        unbroken_since_ms: Millis,
+    },
+    /// None came for so long that the host may be silent; or none since this server started.
+    Late,
+}
+
+impl News {
+    /// For what does not depend on samples of a host.
+    pub const ALWAYS: Self = Self::Current { unbroken_since_ms: Millis::MIN };
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Entry {
+    heard_ms: Option<Millis>,
+    /// Whether `heard_ms` is to be written down.
+    dirty: bool,
+    samples: Option<Samples>,
+}
+
 /// Last signs of life, by host identifier.
 #[derive(Debug, Clone, Default)]
 pub struct Presence {
-    heard: Arc<Mutex<HashMap<String, (Millis, bool)>>>,
+    heard: Arc<Mutex<HashMap<String, Entry>>>,
     down: DownTime,
+}
+
+impl Samples {
+    /// After a request whose samples lie between two times of the server's clock. `gap_ms` without a sample is a gap.
+    fn after(
+        before: Option<Self>,
+        times: (Millis, Millis),
+        down: DownTime,
+        now_ms: Millis,
+        gap_ms: Millis,
+    ) -> Self {
+        // A clock that was set back may leave times that were not yet.
+        let (oldest_ms, newest_ms) = (times.0.min(now_ms), times.1.min(now_ms));
+        let (last_ms, since_ms) = match before {
+            Some(before) if newest_ms <= before.newest_ms => return before,
+            Some(before) => (before.newest_ms, before.unbroken_since_ms),
+            // What came before this server started is known to have come until it went down.
+            None => (down.from_ms, Millis::MIN),
+        };
+        let unbroken_since_ms = if oldest_ms - last_ms > gap_ms { oldest_ms } else { since_ms };
+        Self { newest_ms, arrived_ms: now_ms, unbroken_since_ms }
+    }
+}
+
+/// What the samples of a host allow to conclude.
+fn news(samples: Option<Samples>, now_ms: Millis, interval_seconds: u32) -> News {
+    let patience_ms = LATE_INTERVALS * i64::from(interval_seconds) * SECOND_MS;
+    match samples {
+        Some(samples)
+            if now_ms - samples.arrived_ms <= patience_ms + LATE_SLACK_MS
+                && now_ms - samples.newest_ms <= patience_ms + MAX_AGE_SLACK_MS =>
+        {
+            News::Current { unbroken_since_ms: samples.unbroken_since_ms }
+        }
+        _ => News::Late,
+    }
 }
 
 impl Presence {
@@ -63,23 +141,37 @@ impl Presence {
         self.down
     }
 
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Notes a sign of life.
     pub fn note(&self, host_id: &str, now_ms: Millis) {
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        match heard.get_mut(host_id) {
-            Some(entry) => *entry = (now_ms, true),
-            None => {
-                heard.insert(host_id.to_owned(), (now_ms, true));
-            }
-        }
+        let mut entries = self.entries();
+        let entry = entries.entry(host_id.to_owned()).or_default();
+        (entry.heard_ms, entry.dirty) = (Some(now_ms), true);
+    }
+
+    /// Notes the times of the oldest and the newest sample of a request that was stored.
+    pub fn note_samples(&self, host_id: &str, times: (Millis, Millis), now_ms: Millis, gap_ms: Millis) {
+        let mut entries = self.entries();
+        let entry = entries.entry(host_id.to_owned()).or_default();
+        entry.samples = Some(Samples::after(entry.samples, times, self.down, now_ms, gap_ms));
+    }
+
+    /// What can be concluded from a host's samples now.
+    #[must_use]
+    pub fn news(&self, host: &hosts::Host, now_ms: Millis) -> News {
+        let samples = self.entries().get(&host.id).and_then(|entry| entry.samples);
+        news(samples, now_ms, host.interval_seconds)
     }
 
     /// When a host was last heard: by this process, else as recorded, else when it enrolled.
     #[must_use]
     pub fn last_heard(&self, host: &hosts::Host) -> Millis {
-        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let recorded = host.last_seen_ms.unwrap_or(host.enrolled_at_ms);
-        heard.get(&host.id).map_or(recorded, |(at, _)| recorded.max(*at))
+        let heard = self.entries().get(&host.id).and_then(|entry| entry.heard_ms);
+        heard.map_or(recorded, |at| recorded.max(at))
     }
 
     /// Writes down what has changed, and that the server is alive. Blocks.
@@ -88,17 +180,18 @@ impl Presence {
     /// If the records cannot be written; it is tried again at the next call.
     pub fn write_down(&self, records: &Records, now_ms: Millis) -> Result<(), RecordsError> {
         let changed: Vec<(String, Millis)> = {
-            let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-            heard.iter().filter(|(_, (_, dirty))| *dirty).map(|(id, (at, _))| (id.clone(), *at)).collect()
+            let entries = self.entries();
+            let dirty = entries.iter().filter(|(_, entry)| entry.dirty);
+            dirty.filter_map(|(id, entry)| Some((id.clone(), entry.heard_ms?))).collect()
         };
         records.transaction(|db| {
             server_state::set_alive(db, now_ms)?;
             changed.iter().try_for_each(|(id, at)| hosts::set_last_seen(db, id, *at))
         })?;
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries();
         for (id, at) in changed {
-            if let Some(entry) = heard.get_mut(&id).filter(|entry| entry.0 == at) {
-                entry.1 = false;
+            if let Some(entry) = entries.get_mut(&id).filter(|entry| entry.heard_ms == Some(at)) {
+                entry.dirty = false;
             }
         }
         Ok(())
@@ -140,5 +233,25 @@ mod tests {
         first.write_down(&records, 5_000).unwrap();
         let second = Presence::open(&records, 9_000).unwrap();
         assert_eq!(second.down(), DownTime { from_ms: 5_000, until_ms: 9_000 });
+    }
+
+    #[test]
+    fn samples_are_news_while_they_come_and_a_gap_is_remembered() {
+        let presence = Presence { down: DownTime { from_ms: 0, until_ms: 0 }, ..Presence::default() };
+        let s = |seconds: i64| seconds * 1_000;
+        let news = |now| super::news(presence.entries().get("h").and_then(|entry| entry.samples), s(now), 15);
+        let current = |since| News::Current { unbroken_since_ms: since };
+        let put = |oldest, newest, now| presence.note_samples("h", (s(oldest), s(newest)), s(now), s(60));
+        assert_eq!(news(10), News::Late, "nothing came since the start");
+        put(0, 15, 16);
+        assert_eq!((news(16), news(47), news(48)), (current(Millis::MIN), current(Millis::MIN), News::Late));
+        put(30, 60, 61);
+        assert_eq!(news(61), current(Millis::MIN), "what had waited fills the gap");
+        put(40, 50, 100);
+        assert_eq!(news(100), News::Late, "samples that are late themselves are no news");
+        put(61, 75, 300);
+        assert_eq!(news(300), News::Late, "old samples of an agent that is back are none");
+        put(300, 300, 301);
+        assert_eq!(news(301), current(s(300)), "225 s without a sample are a gap");
     }
 }

@@ -15,9 +15,10 @@ use super::convert::{self, ConvertError, Writer};
 use super::wire::WireError;
 use crate::access::{Principal, Right};
 use crate::app::App;
+use crate::fleet::silence_limit_ms;
 use crate::http::{Access, ApiError, Caller, Routes};
 use crate::metrics::AppendError;
-use crate::time::now_ms;
+use crate::time::{millis, now_ms};
 
 /// Path to which `siaga-server import` sends history; the body is that of remote write.
 pub const HISTORY: &str = "/api/v1/import/write";
@@ -130,11 +131,24 @@ async fn write(
 ) -> Result<Response, ApiError> {
     let packed = Packed::new(&headers, body, app.config.current().http.max_unpacked_bytes)?;
     let author = Author::of(&app, &principal);
+    let presence = app.presence.clone();
+    let agent = match &principal {
+        Principal::Agent(host) => {
+            let silent_after_ms = millis(app.config.current().fleet.silent_after);
+            Some((host.id.clone(), silence_limit_ms(silent_after_ms, host.interval_seconds)))
+        }
+        Principal::User(_) => None,
+    };
     let work = app.metrics.with_store(packed.size(), move |store| {
         let unpacked = packed.unpack()?;
         let message = unpacked.message(author.writer())?;
         if !message.columns.is_empty() {
             store.append_columns(&author.source, &message.columns, now_ms())?;
+            let times = || message.columns.samples().iter().map(|(at_ms, _)| *at_ms);
+            if let (Some((host, gap_ms)), Some(oldest), Some(newest)) = (&agent, times().min(), times().max())
+            {
+                presence.note_samples(host, (oldest, newest), now_ms(), *gap_ms);
+            }
         }
         Ok::<_, ApiError>((message.columns.samples().len(), unpacked.histograms(), message.metadata))
     });

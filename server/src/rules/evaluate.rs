@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use siaga_promql::{Value, stale_nan};
+use siaga_protocol::metric_names::UP;
 
 use super::alert::{self, Alerts, Seen, Times};
 use super::engine::{LiveGroup, RuleStatus, alert_rows, is_alerting};
 use super::format::{ALERT_NAME, Group, Kind, Rule, fill};
 use crate::app::App;
+use crate::fleet::News;
 use crate::metrics::OwnSample;
 use crate::records::rules::{self as rows, Pairs};
 use crate::time::Millis;
@@ -19,12 +21,15 @@ pub(super) type SeriesLabels = Vec<(String, String)>;
 
 const METRIC_NAME: &str = "__name__";
 
-/// Evaluates a group for the time `at_ms`. `no_news` are the hosts of which nothing is known.
+/// What the samples of each enrolled host allow to conclude, by instance.
+pub(super) type FleetNews = BTreeMap<String, News>;
+
+/// Evaluates a group for the time `at_ms`.
 pub(super) async fn evaluate(
     app: &App,
     live: &LiveGroup,
     at_ms: Millis,
-    no_news: &BTreeSet<String>,
+    fleet: &FleetNews,
 ) -> anyhow::Result<()> {
     let started = Instant::now();
     let group = &live.group;
@@ -47,7 +52,7 @@ pub(super) async fn evaluate(
                 status.failing_since_ms = None;
                 status.failing_runs = 0;
                 let before = status.alerts.clone();
-                let series = take_over(rule, status, outcome, at_ms, no_news);
+                let series = take_over(rule, status, outcome, at_ms, fleet);
                 if is_alerting(&rule.kind) && alert::differ(&before, &status.alerts) {
                     changed.push((rule.key.clone(), status.alerts.clone()));
                 }
@@ -162,19 +167,28 @@ fn take_over(
     status: &mut RuleStatus,
     outcome: Outcome,
     at_ms: Millis,
-    no_news: &BTreeSet<String>,
+    fleet: &FleetNews,
 ) -> Vec<(SeriesLabels, f64)> {
     match (outcome, &rule.kind) {
         (Outcome::Alerts(seen), Kind::Alerting { hold_ms, keep_firing_ms, .. }) => {
             let times = Times { hold_ms: *hold_ms, keep_firing_ms: *keep_firing_ms, now_ms: at_ms };
-            let is_unknown =
-                |labels: &Pairs| labels.get("instance").is_some_and(|instance| no_news.contains(instance));
-            status.alerts = alert::step(&status.alerts, seen, times, is_unknown);
+            let on_samples = !asks_for_silence(&rule.expr);
+            let news = |labels: &Pairs| {
+                let host = labels.get("instance").filter(|_| on_samples);
+                host.and_then(|instance| fleet.get(instance)).copied().unwrap_or(News::ALWAYS)
+            };
+            status.alerts = alert::step(&status.alerts, seen, times, news);
             alert_series(&status.alerts)
         }
         (Outcome::Series(series), _) => series,
         (Outcome::Alerts(_), Kind::Recording) => Vec::new(),
     }
+}
+
+/// Whether a rule asks for `up`, which the server itself writes, above all of silent hosts.
+fn asks_for_silence(expr: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
+    expr.split(|c| !is_part(c)).any(|word| word == UP)
 }
 
 /// Name of the series that say which alerts are pending and firing.
@@ -263,6 +277,18 @@ mod tests {
         let Ok(Outcome::Alerts(seen)) = shape(&group, &group.rules[0], samples, 9) else { panic!() };
         let labels = pairs(&[("alertname", "A"), ("instance", "web"), ("severity", "critical")]);
         assert_eq!(seen[&labels].annotations, pairs(&[("summary", "web 2")]));
+    }
+
+    #[test]
+    fn a_rule_about_silence_itself_is_told_by_its_series() {
+        for (expr, wanted) in [
+            ("up == 0", true),
+            ("avg_over_time(up{instance=\"web\"}[5m]) < 0.5", true),
+            ("node_up == 0", false),
+            ("node_load1 > 3", false),
+        ] {
+            assert_eq!(asks_for_silence(expr), wanted, "{expr}");
+        }
     }
 
     #[test]

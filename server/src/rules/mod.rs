@@ -13,29 +13,27 @@ mod shape;
 mod signals;
 mod template;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use siaga_promql::Value;
 use tokio::task::JoinSet;
 
 pub use engine::Rules;
+use evaluate::FleetNews;
 pub(crate) use evaluate::{ALERTS, ALERTS_FOR_STATE};
 pub use format::{RuleFileError, RuleFileErrors};
 
 use crate::app::{App, every};
-use crate::incidents::{SignalSource, silence};
+use crate::fleet::News;
+use crate::fleet::http::host_is_silent;
+use crate::incidents::SignalSource;
 use crate::records::{RecordsError, hosts};
 use crate::time::{Millis, millis, now_ms};
 
 /// How often it is looked which groups are due and whether files changed.
 const TICK: Duration = Duration::from_secs(1);
-
-/// A series that every agent sends: a host that has it now has news.
-const NEWS_SERIES: &str = "node_time_seconds";
 
 /// Starts the background tasks of this part.
 pub(crate) fn start_tasks(set: &mut JoinSet<()>, app: &App) {
@@ -71,12 +69,12 @@ async fn tick(app: App) -> anyhow::Result<()> {
     if due.is_empty() {
         return Ok(());
     }
-    let no_news = Arc::new(hosts_without_news(&app, now).await?);
+    let fleet = Arc::new(fleet_news(&app, now).await?);
     let mut running = JoinSet::new();
     for (group, at_ms) in due {
-        let (app, no_news) = (app.clone(), Arc::clone(&no_news));
+        let (app, fleet) = (app.clone(), Arc::clone(&fleet));
         running.spawn(async move {
-            evaluate::evaluate(&app, &group, at_ms, &no_news).await.with_context(|| {
+            evaluate::evaluate(&app, &group, at_ms, &fleet).await.with_context(|| {
                 format!("cannot evaluate group {} of {}", group.group.name, group.group.file)
             })
         });
@@ -105,23 +103,17 @@ async fn reload(app: &App) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Hosts of which nothing is known: silent ones, and those that are back but whose samples are not current yet.
-async fn hosts_without_news(app: &App, now: Millis) -> anyhow::Result<BTreeSet<String>> {
-    let mut without = silence(app, now).await?.unknown();
-    let current: BTreeSet<String> = match app.metrics.instant(NEWS_SERIES, now).await {
-        Ok(answer) => match answer.value {
-            Value::Vector(samples) => {
-                samples.iter().filter_map(|sample| sample.labels.get("instance").map(str::to_owned)).collect()
-            }
-            _ => BTreeSet::new(),
-        },
-        // Then no host counts as known, and no alert resolves because of a missing series.
-        Err(_) => BTreeSet::new(),
-    };
+/// What the samples of every host allow to conclude.
+async fn fleet_news(app: &App, now: Millis) -> anyhow::Result<FleetNews> {
     let hosts = app.records.run(|db| hosts::list(db)).await.map_err(|error: RecordsError| error)?;
-    without
-        .extend(hosts.into_iter().map(|host| host.instance).filter(|instance| !current.contains(instance)));
-    Ok(without)
+    Ok(hosts
+        .into_iter()
+        .map(|host| {
+            let silent = host_is_silent(app, &host, now);
+            let news = if silent { News::Late } else { app.presence.news(&host, now) };
+            (host.instance, news)
+        })
+        .collect())
 }
 
 /// Hands all firing alerts over to the helpdesk queue.

@@ -131,7 +131,9 @@ async fn every_page_is_read_in_both_languages_on_a_desk_and_on_a_phone() {
             let html = browser.web.find(By::Tag("html")).await.unwrap();
             assert_eq!(html.attr("lang").await.unwrap().as_deref(), Some(language), "{path}");
             assert_eq!(
-                browser.measure("return document.querySelectorAll('[aria-current=page]').length").await,
+                browser
+                    .measure("return document.querySelectorAll('header [aria-current=page]').length")
+                    .await,
                 1,
                 "{path}"
             );

@@ -93,7 +93,7 @@ async fn unplugging_an_agent_opens_one_incident_for_the_host_and_none_for_its_pa
     std::fs::write(
         &rules,
         "groups:\n  - name: parts\n    interval: 1s\n    rules:\n      - alert: ClockOld\n        \
-         expr: time() - timestamp(last_over_time(node_time_seconds[10m])) > 3\n        \
+         expr: time() - last_over_time(node_time_seconds[10m]) > 3\n        \
          annotations: { component: clock, summary: Jam usang, summary_en: Clock old }\n",
     )
     .unwrap();

@@ -61,8 +61,6 @@ undo = ["$bin/siaga-lab", "start", "b", "--dir", "$data/lab"]
 timeout_seconds = 10
 TOML
 
-[ -e "$data/plans/lab.toml" ] || sed "s/127\.0\.0\.1:8491/127.0.0.1:$lab_port/g; s/127\.0\.0\.1:8493/127.0.0.1:$((lab_port + 2))/g" "$here/deploy/plans/lab.toml" >"$data/plans/lab.toml"
-
 # One start at a time on these data; the programs themselves do not hold the lock.
 exec 9>"$data/run.lock"
 if ! flock -n 9; then
@@ -104,6 +102,13 @@ if [ ! -e "$data/agent/credentials.json" ]; then
     # Not as an argument, which every user of the machine can read.
     "$bin/siaga-server" enrol-token --config "$data/server.toml" 2>>"$data/log/server.log" |
         "$bin/siaga-agent" enrol --config "$data/agent.toml" --server "http://$listen" --token-file - 2>>"$data/log/agent.log"
+fi
+# The plan is for this machine alone: it names the host, or any other that offers the action could stand in its way.
+instance=$(sed -n 's/.*"instance": *"\([A-Za-z0-9._+:-]*\)".*/\1/p' "$data/agent/credentials.json")
+if [ ! -e "$data/plans/lab.toml" ]; then
+    sed "s/127\.0\.0\.1:8491/127.0.0.1:$lab_port/g; s/127\.0\.0\.1:8493/127.0.0.1:$((lab_port + 2))/g; ${instance:+s/^# host = .*/host = \"$instance\"/}" \
+        "$here/deploy/plans/lab.toml" >"$data/plans/.lab.toml.new"
+    mv "$data/plans/.lab.toml.new" "$data/plans/lab.toml"
 fi
 "$bin/siaga-agent" run --config "$data/agent.toml" 2>>"$data/log/agent.log" 9>&- &
 pids+=($!)

@@ -67,7 +67,10 @@ fn check(files: &[PathBuf]) -> anyhow::Result<()> {
             }
         };
         match Plan::read(&file.display().to_string(), &text) {
-            Ok(plan) => out::line(format_args!("{}: plan {} is good", file.display(), plan.id))?,
+            Ok(plan) => {
+                out::line(format_args!("{}: plan {} is good", file.display(), plan.id))?;
+                plan.warnings.iter().try_for_each(|warning| out::line(format_args!("warning: {warning}")))?;
+            }
             Err(problems) => {
                 wrong += problems.len();
                 problems.iter().try_for_each(out::line)?;
@@ -113,8 +116,10 @@ fn line(entry: &JournalBody) -> String {
         }
         _ => String::new(),
     };
+    let outcome = ["good", "held", "met"].into_iter().find_map(|key| value.get(key)?.as_bool());
+    let outcome = outcome.map_or("", |good| if good { ": good" } else { ": NOT good" });
     let reasons = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
-    format!("{at}  {event}{step}{check}{reasons}")
+    format!("{at}  {event}{step}{outcome}{check}{reasons}")
 }
 
 fn conclude(drill: &DrillBody) -> anyhow::Result<()> {

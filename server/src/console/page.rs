@@ -210,13 +210,22 @@ impl Page {
 pub struct PageError {
     page: Page,
     error: ApiError,
+    /// What is said instead of the explanation of the status and of the machine's own words, with a link.
+    said: Option<(String, (String, String))>,
 }
 
 impl PageError {
     /// Shows an error in the frame of a page.
     #[must_use]
     pub fn new(page: &Page, error: impl Into<ApiError>) -> Self {
-        Self { page: page.clone(), error: error.into() }
+        Self { page: page.clone(), error: error.into(), said: None }
+    }
+
+    /// Says it in words of the page's own, with the address and the name of where to go on.
+    #[must_use]
+    pub fn saying(mut self, words: String, link: (String, String)) -> Self {
+        self.said = Some((words, link));
+        self
     }
 }
 
@@ -227,8 +236,10 @@ struct ErrorTemplate<'a> {
     status: u16,
     /// For people, in their language.
     explanation: String,
-    /// What exactly was wrong.
-    message: &'a str,
+    /// What exactly was wrong; nothing where the explanation says it all.
+    message: Option<&'a str>,
+    /// Address and name of where to go on.
+    link: Option<&'a (String, String)>,
 }
 
 impl IntoResponse for PageError {
@@ -238,8 +249,12 @@ impl IntoResponse for PageError {
         let template = ErrorTemplate {
             page: &self.page,
             status: status.as_u16(),
-            explanation: self.page.t(&format!("error.{}", explained(status))),
-            message: self.error.message(),
+            explanation: match &self.said {
+                Some((words, _)) => words.clone(),
+                None => self.page.t(&format!("error.{}", explained(status))),
+            },
+            message: self.said.is_none().then(|| self.error.message()),
+            link: self.said.as_ref().map(|(_, link)| link),
         };
         match template.render() {
             Ok(html) => (status, Html(html)).into_response(),

@@ -59,6 +59,8 @@ pub(super) struct PlanBody {
     pub steps: Vec<StepBody>,
     /// Everything that stands against a drill now.
     pub problems: Vec<ProblemBody>,
+    /// What is allowed but unwise.
+    pub warnings: Vec<ProblemBody>,
     /// Text of the file; only when one plan is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -94,6 +96,8 @@ impl PlanBody {
             }),
             steps: plan.map_or_else(Vec::new, |plan| plan.steps.iter().map(StepBody::new).collect()),
             problems,
+            warnings: plan
+                .map_or_else(Vec::new, |plan| plan.warnings.iter().cloned().map(ProblemBody::from).collect()),
             text: None,
         }
     }
@@ -152,7 +156,7 @@ pub struct DrillBody {
     pub rto_target_ms: Millis,
     /// Recovery time measured.
     pub rto_ms: Option<Millis>,
-    /// Downtime measured.
+    /// Downtime measured, with that of the rollback.
     pub downtime_ms: Option<Millis>,
     /// Everything that was not as it should be, in English.
     pub reasons: Vec<String>,
@@ -205,8 +209,11 @@ pub struct DrillDetail {
     pub drill: DrillBody,
     /// Where it is.
     pub phase: Phase,
-    /// Measurements, one a probe.
+    /// Measurements from the fault to the end of the steps, one a probe.
     pub measured: Vec<Measurement>,
+    /// Measurements of the rollback and of the checks after it, one a probe.
+    #[serde(default)]
+    pub rollback: Vec<Measurement>,
     /// The journal.
     pub journal: Vec<JournalBody>,
     /// Hash of the newest entry, if the journal is what was written.
@@ -234,6 +241,7 @@ impl DrillDetail {
             drill: DrillBody::new(drill),
             phase,
             measured: measured_of(&entries).to_vec(),
+            rollback: rollback_of(&entries).to_vec(),
             journal,
             journal_problem: verified.as_ref().err().map(ToString::to_string),
             journal_hash: verified.ok(),
@@ -245,6 +253,15 @@ impl DrillDetail {
 pub(super) fn measured_of(entries: &[JournalEntry]) -> &[Measurement] {
     let found = entries.iter().rev().find_map(|entry| match &entry.fact {
         Fact::Measured { probes, .. } => Some(probes.as_slice()),
+        _ => None,
+    });
+    found.unwrap_or_default()
+}
+
+/// The measurements of the rollback in a journal.
+pub(super) fn rollback_of(entries: &[JournalEntry]) -> &[Measurement] {
+    let found = entries.iter().rev().find_map(|entry| match &entry.fact {
+        Fact::RollbackMeasured { probes, .. } => Some(probes.as_slice()),
         _ => None,
     });
     found.unwrap_or_default()

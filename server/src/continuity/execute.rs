@@ -13,15 +13,16 @@ use super::checks::{Finding, look, look_until};
 use super::journal::{self, AnswerNote, CheckTime, Entry, Fact, OrderNote};
 use super::machine::{Machine, Phase, Task};
 use super::measure::Measurement;
-use super::plan::{Check, Plan, ResolvedStep, Undo};
+use super::plan::{Check, FleetProblem, Plan, ResolvedStep, Undo};
 use super::prober::{Prober, client};
-use super::reason::Reason;
+use super::reason::{Reason, UndoFailure};
 use super::running::Claim;
+use super::targets::{figures, missed, missed_in_rollback};
 use crate::access::new_id;
 use crate::app::App;
 use crate::fleet::orders;
 use crate::records::drills::{self, Ending};
-use crate::records::{RecordsError, audit};
+use crate::records::{RecordsError, audit, hosts};
 use crate::time::{Millis, millis, now_ms};
 
 /// Times of the engine itself. A plan states the others.
@@ -71,8 +72,12 @@ pub(super) struct Run {
     orders: BTreeMap<usize, OrderNote>,
     reasons: Vec<Reason>,
     fault_ms: Option<Millis>,
-    /// Recovery time and downtime; `None` where they were not measured.
-    measured: Option<(Option<Millis>, Option<Millis>)>,
+    /// What the probes measured up to the end of the steps; empty where nothing was to be measured.
+    measured: Option<Vec<Measurement>>,
+    /// What they measured after that.
+    rollback: Vec<Measurement>,
+    /// Where that begins: the first moment after the first measurement, if it was made by this run.
+    rest_from_ms: Option<Millis>,
 }
 
 impl Run {
@@ -99,6 +104,8 @@ impl Run {
             reasons: Vec::new(),
             fault_ms: None,
             measured: None,
+            rollback: Vec::new(),
+            rest_from_ms: None,
         })
     }
 
@@ -115,12 +122,13 @@ impl Run {
                 Task::RunStep(step) => self.run_step(step, &prober).await?,
                 Task::Measure => self.measure(&prober).await?,
                 Task::Undo(step) => {
-                    if self.measured.is_none() {
-                        self.measure(&prober).await?;
-                    }
+                    self.measure_once(&prober).await?;
                     self.undo(step).await?;
                 }
-                Task::CheckAfter => self.check_after(&prober).await?,
+                Task::CheckAfter => {
+                    self.measure_once(&prober).await?;
+                    self.check_after(&prober).await?;
+                }
                 Task::Close | Task::Nothing => break,
             }
         }
@@ -142,7 +150,8 @@ impl Run {
                 Fact::StepStarted { step, order } => open = Some((*step, order.clone(), OrderKind::Run)),
                 Fact::UndoStarted { step, order } => open = Some((*step, order.clone(), OrderKind::Undo)),
                 Fact::StepAnswered { .. } | Fact::UndoEnded { .. } => open = None,
-                Fact::Measured { probes, .. } => self.take_measured(probes),
+                Fact::Measured { probes, .. } => self.measured = Some(probes.clone()),
+                Fact::RollbackMeasured { probes, .. } => self.rollback.clone_from(probes),
                 _ => {}
             }
             self.take(&entry.fact);
@@ -152,7 +161,7 @@ impl Run {
             self.record(Fact::Stopped { reason: Reason::ServerRestarted }).await?;
         }
         // What was measured across the end of the server would not be a measurement.
-        self.measured.get_or_insert((None, None));
+        self.measured.get_or_insert_default();
         if let Some((step, order, kind)) = open {
             let answer = self.wait(&order).await?;
             match kind {
@@ -255,7 +264,12 @@ impl Run {
             answer_until_ms: expires_at_ms + millis(step.timeout + self.pace.answer_grace),
             undo_at_ms,
         };
-        self.record(Fact::StepStarted { step: index, order: order.clone() }).await?;
+        if !self.start_step(index, &order).await? {
+            let problem = FleetProblem::NotEnrolled { host: order.host };
+            let (field, why) = (format!("step[{index}].host"), problem.say("en"));
+            let reasons = vec![Reason::NotPossible { field, why, problem: Some(problem) }];
+            return self.record(Fact::StepEnded { step: index, good: false, reasons }).await;
+        }
         self.fault_ms.get_or_insert_with(now_ms);
         let answer = self.order(&order, OrderKind::Run, expires_at_ms).await?;
         self.record(Fact::StepAnswered { step: index, answer: answer.clone().map(note) }).await?;
@@ -269,6 +283,29 @@ impl Run {
             return Ok(());
         }
         self.record(Fact::StepEnded { step: index, good: reasons.is_empty(), reasons }).await
+    }
+
+    /// Writes down that a step begins, unless its host was taken out of service since the drill was opened: from the
+    /// same transaction on, the host cannot be (`hold`).
+    async fn start_step(&mut self, step: usize, order: &OrderNote) -> anyhow::Result<bool> {
+        let fact = Fact::StepStarted { step, order: order.clone() };
+        let (id, written, host_id, now) =
+            (self.drill_id.clone(), fact.clone(), order.host_id.clone(), now_ms());
+        let begun = self
+            .app
+            .records
+            .run(move |db| {
+                let in_service = hosts::by_id(db, &host_id)?.is_some();
+                if in_service {
+                    journal::append(db, &id, now, &written)?;
+                }
+                Ok::<_, RecordsError>(in_service)
+            })
+            .await?;
+        if begun {
+            self.take(&fact);
+        }
+        Ok(begun)
     }
 
     /// Waits until probes and checks are good, and says what is not when the time is up.
@@ -304,21 +341,38 @@ impl Run {
 
     async fn measure(&mut self, prober: &Prober) -> anyhow::Result<()> {
         let until_ms = now_ms();
+        self.rest_from_ms = Some(until_ms + 1);
         let probes = prober.measure(self.fault_ms.unwrap_or(until_ms), until_ms).await;
         let target_ms = millis(self.plan.rto);
         let reasons: Vec<Reason> = probes.iter().flat_map(|found| missed(found, target_ms)).collect();
         // A pause of the measuring is told, but is no failure where it cannot hide one.
         let met = reasons.iter().all(|reason| matches!(reason, Reason::PartlyUnmeasured { .. }));
-        self.take_measured(&probes);
+        self.measured = Some(probes.clone());
         self.record(Fact::Measured { met, probes, reasons }).await
     }
 
-    /// The worst of all probes stands for the drill.
-    fn take_measured(&mut self, probes: &[Measurement]) {
-        let recovered: Option<Vec<Millis>> = probes.iter().map(|found| found.rto_ms).collect();
-        let rto_ms = recovered.and_then(|times| times.into_iter().max());
-        let downtime_ms = probes.iter().map(|found| found.downtime_ms).max().unwrap_or(0);
-        self.measured = Some((rto_ms, Some(downtime_ms)));
+    /// Measures what has not been measured yet. Where nothing was done to the service, nothing can be: that it answered
+    /// is no recovery.
+    async fn measure_once(&mut self, prober: &Prober) -> anyhow::Result<()> {
+        if self.measured.is_some() {
+            return Ok(());
+        }
+        if self.machine.acted() {
+            return self.measure(prober).await;
+        }
+        self.measured = Some(Vec::new());
+        Ok(())
+    }
+
+    /// Measures what came after the first measurement.
+    async fn measure_rollback(&mut self, prober: &Prober) -> anyhow::Result<()> {
+        let (Some(from_ms), Some(before)) = (self.rest_from_ms, &self.measured) else { return Ok(()) };
+        let probes = prober.measure_rest(before, from_ms, now_ms()).await;
+        let target_ms = millis(self.plan.rto);
+        let reasons: Vec<Reason> =
+            probes.iter().filter_map(|found| missed_in_rollback(found, target_ms)).collect();
+        self.rollback.clone_from(&probes);
+        self.record(Fact::RollbackMeasured { met: reasons.is_empty(), probes, reasons }).await
     }
 
     async fn undo(&mut self, index: usize) -> anyhow::Result<()> {
@@ -343,12 +397,17 @@ impl Run {
                     let fact = Fact::UndoEnded { step: index, good: true, answer: answered, reasons: vec![] };
                     return self.record(fact).await;
                 }
-                Some(reason) => failure = Some((reason, answered)),
+                Some(_) => failure = Some(answered),
             }
         }
-        let (reason, answer) = failure.unwrap_or((Reason::NotSent { step: step.name.clone() }, None));
-        let message = reason.say("en");
-        let reason = Reason::UndoFailed { step: step.name, host: ran.host, message };
+        let answer = failure.flatten();
+        let cause = Some(match &answer {
+            None => UndoFailure::NoAnswer,
+            Some(answer) if answer.outcome == Outcome::Refused => UndoFailure::Refused,
+            Some(_) => UndoFailure::Failed,
+        });
+        let message = answer.as_ref().map_or_else(String::new, |answer| answer.message.clone());
+        let reason = Reason::UndoFailed { step: step.name, host: ran.host, message, cause };
         self.record(Fact::UndoEnded { step: index, good: false, answer, reasons: vec![reason] }).await
     }
 
@@ -367,13 +426,15 @@ impl Run {
             .map(|probe| Reason::NotRecovered { probe, within_ms })
             .collect();
         reasons.extend(self.note_findings(CheckTime::After, findings).await?);
+        self.measure_rollback(prober).await?;
         self.record(Fact::CheckedAfter { held: reasons.is_empty(), reasons }).await
     }
 
     async fn close(mut self) -> anyhow::Result<()> {
         let (verdict, restored) = (self.machine.verdict(), self.machine.restored());
         let reasons = std::mem::take(&mut self.reasons);
-        let (rto_ms, downtime_ms) = self.measured.filter(|_| self.machine.acted()).unzip();
+        let measured = self.measured.take().filter(|_| self.machine.acted()).unwrap_or_default();
+        let (rto_ms, downtime_ms) = figures(&measured, &self.rollback);
         let (id, now) = (self.drill_id.clone(), now_ms());
         self.app
             .records
@@ -385,8 +446,8 @@ impl Run {
                     ended_at_ms: now,
                     status: verdict.code(),
                     restored,
-                    rto_ms: rto_ms.flatten(),
-                    downtime_ms: downtime_ms.flatten(),
+                    rto_ms,
+                    downtime_ms,
                     reasons: &text,
                 };
                 drills::end(db, &id, ending)?;
@@ -427,6 +488,9 @@ impl Run {
         match answer {
             None => Some(Reason::NoAnswer { step: step.to_owned(), host: order.host.clone() }),
             Some(result) if result.outcome == Outcome::Succeeded => None,
+            Some(result) if result.outcome == Outcome::Refused => {
+                Some(Reason::ActionRefused { step: step.to_owned(), message: result.message.clone() })
+            }
             Some(result) => {
                 Some(Reason::ActionFailed { step: step.to_owned(), message: result.message.clone() })
             }
@@ -443,26 +507,6 @@ impl Run {
         };
         self.plan.steps.iter().skip(index).map(one).sum::<Duration>() + self.pace.dead_man_margin
     }
-}
-
-/// What one probe says against the target.
-fn missed(found: &Measurement, target_ms: Millis) -> Vec<Reason> {
-    let probe = || found.probe.clone();
-    let mut reasons = Vec::new();
-    match found.rto_ms {
-        None => reasons.push(Reason::StillDown { probe: probe() }),
-        Some(rto_ms) if rto_ms > target_ms => {
-            reasons.push(Reason::RtoExceeded { probe: probe(), rto_ms, target_ms });
-        }
-        Some(_) if found.leaves_open(target_ms) => {
-            reasons.push(Reason::RtoUnproven { probe: probe(), target_ms });
-        }
-        Some(_) => {}
-    }
-    if !found.unmeasured.is_empty() {
-        reasons.push(Reason::PartlyUnmeasured { probe: probe(), unmeasured_ms: found.unmeasured_ms() });
-    }
-    reasons
 }
 
 fn succeeded(answer: Option<&OrderResult>) -> bool {

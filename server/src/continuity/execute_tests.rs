@@ -2,7 +2,7 @@
 //! through the records, as the real one does over HTTP.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,9 +19,12 @@ use super::begin::{StartError, resume_unfinished, start_at_pace};
 use super::bodies::{DrillDetail, load, load_traces};
 use super::execute::Pace;
 use super::journal::Fact;
-use super::{report, tick};
+use super::{pages, report, tick};
 use crate::app::App;
-use crate::config::{Config, Language};
+use crate::config::{Config, Language, TimeZoneName};
+use crate::console::Page;
+use crate::fleet::{RetireError, retire};
+use crate::http::ApiError;
 use crate::incidents::Cause;
 use crate::records::incidents::Incident;
 use crate::records::{drills, hosts, incidents, orders};
@@ -44,6 +47,10 @@ struct World {
     takes_over: AtomicBool,
     fail_run: AtomicBool,
     fail_undo: AtomicBool,
+    /// The agent refuses every order.
+    refuses: AtomicBool,
+    /// The undo takes the service down for so long.
+    undo_outage_ms: AtomicU64,
     deaf: AtomicBool,
     done: Mutex<Vec<(String, OrderKind)>>,
 }
@@ -65,6 +72,9 @@ impl World {
     }
 
     async fn carry_out(self: &Arc<Self>, order: &Order) -> Outcome {
+        if self.refuses.load(Ordering::SeqCst) {
+            return Outcome::Refused;
+        }
         self.done.lock().unwrap().push((order.action.clone(), order.kind));
         let fails = match order.kind {
             OrderKind::Run => &self.fail_run,
@@ -74,19 +84,25 @@ impl World {
             return Outcome::Failed;
         }
         match order.kind {
-            OrderKind::Run => {
-                self.up.store(false, Ordering::SeqCst);
-                if self.takes_over.load(Ordering::SeqCst) {
-                    let world = Arc::clone(self);
-                    tokio::spawn(async move {
-                        tokio::time::sleep(Duration::from_millis(200)).await;
-                        world.up.store(true, Ordering::SeqCst);
-                    });
-                }
+            OrderKind::Run if self.takes_over.load(Ordering::SeqCst) => {
+                self.down_for(Duration::from_millis(200));
             }
-            OrderKind::Undo => self.up.store(true, Ordering::SeqCst),
+            OrderKind::Run => self.up.store(false, Ordering::SeqCst),
+            OrderKind::Undo => match self.undo_outage_ms.load(Ordering::SeqCst) {
+                0 => self.up.store(true, Ordering::SeqCst),
+                outage => self.down_for(Duration::from_millis(outage)),
+            },
         }
         Outcome::Succeeded
+    }
+
+    fn down_for(self: &Arc<Self>, length: Duration) {
+        self.up.store(false, Ordering::SeqCst);
+        let world = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(length).await;
+            world.up.store(true, Ordering::SeqCst);
+        });
     }
 }
 
@@ -117,7 +133,11 @@ async fn agent(app: App, world: Arc<World>) {
             let result = OrderResult {
                 order_id: order.id,
                 outcome,
-                message: "exit status: 0".to_owned(),
+                message: match outcome {
+                    Outcome::Succeeded => "exit status: 0".to_owned(),
+                    Outcome::Refused => "runs none for an hour".to_owned(),
+                    _ => "exit status: 1".to_owned(),
+                },
                 output: String::new(),
                 started_at_ms: now_ms(),
                 ended_at_ms: now_ms(),
@@ -239,10 +259,11 @@ async fn a_good_drill_passes_and_is_measured_undone_and_reported() {
     assert!(detail.journal_hash.is_some() && detail.journal_problem.is_none());
     let traces = load_traces(&app, &detail.drill.id).await.unwrap();
     assert!(traces[0].1.iter().any(|point| !point.good()), "the raw trace holds the outage");
-    let report = report::respond(&app, &detail.drill.id, Language::Indonesian).await.unwrap();
-    let html = axum::body::to_bytes(report.into_body(), 1 << 22).await.unwrap();
-    let html = String::from_utf8(html.to_vec()).unwrap();
+    let html = report_of(&app, &detail).await;
     for wanted in [
+        "Langkah 0: berhasil</td>",
+        "Langkah 0: berhasil – selesai tanpa kesalahan</td>",
+        "Pengembalian dan pemeriksaan sesudahnya",
         "class=\"wide\"",
         "class=\"slim\"",
         "Laporan Uji Coba",
@@ -254,6 +275,99 @@ async fn a_good_drill_passes_and_is_measured_undone_and_reported() {
         assert!(html.contains(wanted), "{wanted} is not in the report");
     }
     assert!(!html.contains("continuity."), "a text is missing from the catalogue");
+}
+
+async fn report_of(app: &App, detail: &DrillDetail) -> String {
+    let report = report::respond(app, &detail.drill.id, Language::Indonesian).await.unwrap();
+    let html = axum::body::to_bytes(report.into_body(), 1 << 22).await.unwrap();
+    String::from_utf8(html.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn a_drill_whose_orders_the_agent_refused_measured_nothing_and_left_the_system_as_it_was() {
+    let Scene { detail, world, app, _folder } =
+        scene_and_run(|world| world.refuses.store(true, Ordering::SeqCst), 1).await;
+    assert_eq!((detail.drill.status.as_str(), detail.drill.restored), ("failed", Some(true)));
+    assert_eq!((detail.drill.rto_ms, detail.drill.downtime_ms), (None, None));
+    assert!(detail.measured.is_empty() && detail.rollback.is_empty() && world.done().is_empty());
+    let facts = || detail.journal.iter().map(|entry| &entry.fact);
+    assert!(!facts().any(|fact| matches!(fact, Fact::Measured { .. })), "nothing was measured");
+    assert!(
+        facts().any(|fact| matches!(fact, Fact::UndoStarted { .. })),
+        "the rollback is tried all the same"
+    );
+    assert!(
+        detail.drill.reasons[0].contains("the agent refused step Langkah 0"),
+        "{:?}",
+        detail.drill.reasons
+    );
+    assert!(open_incident(&app).await.is_none(), "nothing is broken");
+    let html = report_of(&app, &detail).await;
+    assert!(html.contains("class=\"crit\">tidak diukur</td>") && !html.contains("class=\"ok\">0 milidetik"));
+}
+
+#[tokio::test]
+async fn a_rollback_that_takes_the_service_down_for_longer_than_the_target_fails_the_drill_and_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::healthy();
+    let app = scene(folder.path(), &world, 1).await;
+    world.undo_outage_ms.store(1_200, Ordering::SeqCst);
+    let plan = folder.path().join("plans/p.toml");
+    let text = std::fs::read_to_string(&plan).unwrap();
+    std::fs::write(&plan, text.replace("rto = \"5s\"\nsettle = \"1s\"", "rto = \"1s\"\nsettle = \"10s\""))
+        .unwrap();
+    let detail = run(&app).await;
+    assert_eq!((detail.drill.status.as_str(), detail.drill.restored), ("failed", Some(true)));
+    let by_rollback = |reason: &&String| reason.contains("the rollback disturbed the service for");
+    assert_eq!(detail.drill.reasons.iter().filter(by_rollback).count(), 1, "{:?}", detail.drill.reasons);
+    let (steps, rollback) = (&detail.measured[0], &detail.rollback[0]);
+    assert!(rollback.downtime_ms >= 1_200 && steps.downtime_ms < rollback.downtime_ms, "{rollback:?}");
+    assert_eq!(detail.drill.downtime_ms, Some(steps.downtime_ms + rollback.downtime_ms));
+    assert_eq!(detail.drill.rto_ms, steps.rto_ms, "the recovery time is that of the fault");
+    let html = report_of(&app, &detail).await;
+    for wanted in ["Gangguan selama pengembalian", "Seluruh uji coba sejak gangguan"] {
+        assert!(html.contains(wanted), "{wanted} is not in the report");
+    }
+    let red = format!(
+        "<title>tidak menjawab: {} ms</title>",
+        rollback.gaps[0].to_ms.unwrap() - rollback.gaps[0].from_ms
+    );
+    assert!(html.contains(&red), "the picture and the table say the same: {red}");
+}
+
+#[tokio::test]
+async fn a_host_stays_in_service_as_long_as_a_drill_may_have_to_undo_something_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::healthy();
+    let app = scene(folder.path(), &world, 2).await;
+    let id = start_at_pace(&app, "p", "user:budi", None, QUICK).await.unwrap();
+    wait_for(&app, &id, |fact| matches!(fact, Fact::StepStarted { .. })).await;
+    let retire_now = || retire(&app, "server-1", "user:budi");
+    let refused = retire_now().await.unwrap_err();
+    assert!(matches!(&refused, RetireError::InDrill(drill) if drill.id == id));
+    let page = Page::detached(Language::Indonesian, "LPSE", TimeZoneName::default(), false);
+    let RetireError::InDrill(drill) = &refused else { return };
+    assert_eq!(pages::drill_link(&page, drill).0, format!("/kelangsungan/latihan/{id}"));
+    let refused = ApiError::from(refused);
+    assert_eq!(refused.status(), StatusCode::CONFLICT);
+    assert!(refused.message().contains("drill 1 of plan p has begun a step there"), "{}", refused.message());
+    assert_eq!(ended(&app, &id).await.drill.restored, Some(true));
+    retire_now().await.unwrap();
+    assert!(matches!(retire_now().await, Err(RetireError::Unknown(_))));
+}
+
+#[tokio::test]
+async fn a_host_that_left_before_its_first_step_is_given_no_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::healthy();
+    let app = scene(folder.path(), &world, 1).await;
+    let slow = Pace { baseline: Duration::from_millis(600), ..QUICK };
+    let id = start_at_pace(&app, "p", "user:budi", None, slow).await.unwrap();
+    retire(&app, "server-1", "user:budi").await.unwrap();
+    let detail = ended(&app, &id).await;
+    assert_eq!((detail.drill.status.as_str(), detail.drill.restored), ("failed", Some(true)));
+    assert!(detail.drill.reasons[0].contains("server-1 is not enrolled"), "{:?}", detail.drill.reasons);
+    assert!(world.done().is_empty() && detail.drill.rto_ms.is_none());
 }
 
 #[tokio::test]

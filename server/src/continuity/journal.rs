@@ -165,6 +165,15 @@ pub enum Fact {
         /// How it ended.
         answer: AnswerNote,
     },
+    /// The time from the end of the steps to the end of the checks after the rollback was evaluated.
+    RollbackMeasured {
+        /// Whether the service was disturbed no longer than the target allows.
+        met: bool,
+        /// One a probe.
+        probes: Vec<Measurement>,
+        /// Why not.
+        reasons: Vec<Reason>,
+    },
     /// The steady state was looked for after the rollback.
     CheckedAfter {
         /// Whether it holds.
@@ -188,6 +197,9 @@ impl Fact {
     #[must_use]
     pub fn event(&self) -> Option<Event> {
         Some(match self {
+            Self::StepAnswered { step, answer: Some(answer) } if answer.outcome == Outcome::Refused => {
+                Event::StepRefused(*step)
+            }
             Self::Opened { .. }
             | Self::Check { .. }
             | Self::StepAnswered { .. }
@@ -201,6 +213,7 @@ impl Fact {
             Self::Measured { met, .. } => Event::Measured { met: *met },
             Self::Stopped { .. } => Event::Stopped,
             Self::UndoEnded { step, good, .. } => Event::UndoEnded { step: *step, good: *good },
+            Self::RollbackMeasured { met, .. } => Event::RollbackMeasured { met: *met },
             Self::CheckedAfter { held, .. } => Event::CheckedAfter { held: *held },
             Self::Closed { .. } => Event::Closed,
         })
@@ -214,6 +227,7 @@ impl Fact {
             | Self::StepEnded { reasons, .. }
             | Self::Measured { reasons, .. }
             | Self::UndoEnded { reasons, .. }
+            | Self::RollbackMeasured { reasons, .. }
             | Self::CheckedAfter { reasons, .. } => reasons,
             Self::Stopped { reason } => std::slice::from_ref(reason),
             _ => &[],

@@ -1,7 +1,8 @@
 //! The course of a drill as a state machine. Pure: facts in, the next task out; no clock, no I/O.
 //!
 //! Invariants: nothing acts before the steady state was found; every started step that has an undo is undone exactly
-//! once, newest first, before the end is checked, however the drill went; what could not be undone is remembered.
+//! once, newest first, before the end is checked, however the drill went; what could not be undone is remembered; a step
+//! whose agent refused the order did nothing, so that the steady state alone tells whether the system is as it was.
 
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +63,8 @@ pub enum Event {
     },
     /// A step is about to act: from here on it has to be undone.
     StepStarted(usize),
+    /// The agent refused the order of a step: nothing was done.
+    StepRefused(usize),
     /// A step has ended.
     StepEnded {
         /// Which.
@@ -82,6 +85,11 @@ pub enum Event {
         step: usize,
         /// Whether it succeeded.
         good: bool,
+    },
+    /// The time of the rollback was evaluated.
+    RollbackMeasured {
+        /// Whether the rollback disturbed the service no longer than the target allows.
+        met: bool,
     },
     /// The steady state holds again, or not.
     CheckedAfter {
@@ -119,7 +127,8 @@ pub struct Machine {
     phase: Phase,
     next_step: usize,
     to_undo: Vec<usize>,
-    acted: bool,
+    started: Vec<usize>,
+    refused: Vec<usize>,
     not_undone: Vec<usize>,
     verdict: Verdict,
     steady_after: Option<bool>,
@@ -134,7 +143,8 @@ impl Machine {
             phase: Phase::CheckingBefore,
             next_step: 0,
             to_undo: Vec::new(),
-            acted: false,
+            started: Vec::new(),
+            refused: Vec::new(),
             not_undone: Vec::new(),
             verdict: Verdict::Passed,
             steady_after: None,
@@ -153,22 +163,23 @@ impl Machine {
         self.verdict
     }
 
-    /// Steps whose undo failed.
+    /// Steps that acted and whose undo failed.
     #[must_use]
     pub fn not_undone(&self) -> &[usize] {
         &self.not_undone
     }
 
-    /// Whether any step acted.
+    /// Whether any step acted, as far as is known: one whose agent refused it did not.
     #[must_use]
     pub fn acted(&self) -> bool {
-        self.acted
+        self.started.iter().any(|step| !self.refused.contains(step))
     }
 
-    /// Whether the system is where it began: nothing acted, or all was undone and the steady state was found again.
+    /// Whether the system is where it began: nothing was begun, or all that acted was undone and the steady state was
+    /// found again.
     #[must_use]
     pub fn restored(&self) -> bool {
-        !self.acted
+        self.started.is_empty()
             || (self.to_undo.is_empty() && self.not_undone.is_empty() && self.steady_after == Some(true))
     }
 
@@ -199,6 +210,8 @@ impl Machine {
                 self.phase = Phase::Closing;
             }
             (Phase::Steps, Event::StepStarted(step)) => self.start(step),
+            // The answer may come after a stop, also after a restart.
+            (_, Event::StepRefused(step)) if self.started.contains(&step) => self.refused.push(step),
             (Phase::Steps, Event::StepEnded { step, good: true }) if step == self.next_step => {
                 self.next_step += 1;
                 self.go_on();
@@ -210,6 +223,9 @@ impl Machine {
             (Phase::Steps | Phase::Measuring, Event::Stopped) => self.roll_back(Verdict::Aborted),
             (Phase::RollingBack | Phase::CheckingAfter, Event::Stopped) => self.worsen(Verdict::Aborted),
             (Phase::RollingBack, Event::UndoEnded { step, good }) => self.undone(step, good),
+            (Phase::RollingBack | Phase::CheckingAfter, Event::RollbackMeasured { met }) => {
+                self.worsen(if met { Verdict::Passed } else { Verdict::Failed });
+            }
             (Phase::RollingBack | Phase::CheckingAfter, Event::CheckedAfter { held })
                 if self.to_undo.is_empty() =>
             {
@@ -227,7 +243,7 @@ impl Machine {
     }
 
     fn start(&mut self, step: usize) {
-        self.acted = true;
+        self.started.push(step);
         if self.undoable.get(step).copied().unwrap_or(false) && !self.to_undo.contains(&step) {
             self.to_undo.push(step);
         }
@@ -236,14 +252,16 @@ impl Machine {
     fn roll_back(&mut self, verdict: Verdict) {
         self.worsen(verdict);
         // A drill that was stopped before its first step has nothing to go back from.
-        self.phase = if self.acted { Phase::RollingBack } else { Phase::Closing };
+        self.phase = if self.started.is_empty() { Phase::Closing } else { Phase::RollingBack };
     }
 
     fn undone(&mut self, step: usize, good: bool) {
         let Some(at) = self.to_undo.iter().position(|waiting| *waiting == step) else { return };
         self.to_undo.remove(at);
         if !good {
-            self.not_undone.push(step);
+            if !self.refused.contains(&step) {
+                self.not_undone.push(step);
+            }
             self.worsen(Verdict::Failed);
         }
         if self.to_undo.is_empty() {
@@ -291,7 +309,9 @@ mod tests {
                     }
                     vec![Event::UndoEnded { step, good }]
                 }
-                Task::CheckAfter => vec![Event::CheckedAfter { held: good }],
+                Task::CheckAfter => {
+                    vec![Event::RollbackMeasured { met: good }, Event::CheckedAfter { held: good }]
+                }
                 Task::Close => vec![Event::Closed],
                 Task::Nothing => return (machine, started, undone),
             };
@@ -348,6 +368,42 @@ mod tests {
         assert_eq!(machine.not_undone(), [1]);
         assert_eq!(machine.verdict(), Verdict::Failed);
         assert!(!machine.restored());
+    }
+
+    #[test]
+    fn where_the_agent_refused_run_and_undo_the_steady_state_tells_whether_the_system_is_as_it_was() {
+        for held in [true, false] {
+            let mut machine = Machine::new(vec![true]);
+            for event in [
+                Event::CheckedBefore { held: true },
+                Event::StepStarted(0),
+                Event::StepRefused(0),
+                Event::StepEnded { step: 0, good: false },
+                Event::UndoEnded { step: 0, good: false },
+                Event::CheckedAfter { held },
+            ] {
+                machine.apply(event);
+            }
+            assert_eq!((machine.verdict(), machine.restored()), (Verdict::Failed, held));
+            assert!(!machine.acted() && machine.not_undone().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_rollback_that_disturbs_the_service_too_long_fails_a_drill_that_went_well() {
+        let mut machine = Machine::new(vec![true]);
+        for event in [
+            Event::CheckedBefore { held: true },
+            Event::StepStarted(0),
+            Event::StepEnded { step: 0, good: true },
+            Event::Measured { met: true },
+            Event::UndoEnded { step: 0, good: true },
+            Event::RollbackMeasured { met: false },
+            Event::CheckedAfter { held: true },
+        ] {
+            machine.apply(event);
+        }
+        assert_eq!((machine.verdict(), machine.restored()), (Verdict::Failed, true));
     }
 
     #[test]

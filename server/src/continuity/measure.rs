@@ -5,6 +5,7 @@
 //! - *gap*: from the start of the last good question before failed ones to the end of the first good answer after them;
 //! - *downtime*: sum of the gaps; *longest gap*: the longest of them;
 //! - *recovery time (RTO)*: from the start of the first gap to the end of the last one, flapping included;
+//! - *rollback*: the same from the end of that measurement on; an outage that is open there goes on from there;
 //! - *unmeasured*: time in which no question was open or began for longer than [`longest_pause_ms`].
 //!
 //! Invariant: what was not measured counts for nothing, so that beside it downtime and recovery time are lower bounds;
@@ -106,7 +107,7 @@ pub struct Measurement {
     pub downtime_ms: Millis,
     /// The longest gap.
     pub longest_gap_ms: Millis,
-    /// Recovery time; 0 if no question failed, `None` if the service did not come back.
+    /// Recovery time; 0 if no question failed, `None` if the service did not come back, or if nothing was asked.
     pub rto_ms: Option<Millis>,
     /// The gaps.
     pub gaps: Vec<Gap>,
@@ -119,6 +120,12 @@ pub struct Measurement {
 }
 
 impl Measurement {
+    /// Whether no question was asked at all, so that there are no figures.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+
     /// Time that was not measured, milliseconds.
     #[must_use]
     pub fn unmeasured_ms(&self) -> Millis {
@@ -190,7 +197,8 @@ pub fn measure(
     });
     let rto_ms = match (gaps.first(), gaps.last()) {
         (Some(first), Some(last)) => last.to_ms.map(|to| to - first.from_ms),
-        _ => Some(0),
+        // Without a single question nothing is known, also not that nothing failed.
+        _ => (!window.is_empty()).then_some(0),
     };
     Measurement {
         probe: probe.to_owned(),
@@ -205,6 +213,23 @@ pub fn measure(
         unmeasured,
         rto_at_most_ms,
     }
+}
+
+/// Evaluates the rest of a trace after `before` was measured: from `from_ms`, where that ended, to `until_ms`.
+#[must_use]
+pub fn measure_rest(before: &Measurement, trace: &[Point], from_ms: Millis, until_ms: Millis) -> Measurement {
+    let is_down = before.gaps.last().is_some_and(|gap| gap.to_ms.is_none());
+    // The part of an open outage up to here is counted already; from here on it goes on, whatever comes next.
+    let goes_on = is_down.then_some(Point(from_ms, 0, Answer::Broken));
+    let rest = trace.iter().copied().filter(|point| !is_down || point.0 >= from_ms);
+    let points: Vec<Point> = goes_on.into_iter().chain(rest).collect();
+    let mut found = measure(&before.probe, before.interval_ms, &points, from_ms, until_ms);
+    found.detection_ms = None;
+    if is_down {
+        found.total -= 1;
+        found.failed -= 1;
+    }
+    found
 }
 
 /// The gaps of a trace; a gap ends where time begins that was not measured, and begins where it ends.
@@ -285,6 +310,32 @@ mod tests {
         assert_eq!((good.rto_ms, good.detection_ms, good.downtime_ms), (Some(0), None, 0));
         let lost = measure("p", 100, &trace("++---"), 200, 600);
         assert_eq!((lost.rto_ms, lost.downtime_ms), (None, 500));
+    }
+
+    #[test]
+    fn without_a_single_question_there_are_no_figures() {
+        let nothing = measure("p", 100, &trace("+++"), 250, 290);
+        assert!(nothing.is_empty() && nothing.rto_ms.is_none(), "{nothing:?}");
+    }
+
+    #[test]
+    fn an_outage_after_the_first_measurement_counts_once_and_whole() {
+        for (name, text, steps, rest, rest_rto) in [
+            ("another one", "+++---+++++---++", 405, 405, Some(405)),
+            ("one that goes on", "+++------+++++++", 850 - 200, 905 - 851, Some(905 - 851)),
+            ("one that ends at once", "+++----- +++++++", 850 - 200, 905 - 851, Some(905 - 851)),
+            ("one that begins with the rest", "+++++++++---++++", 0, 405, Some(405)),
+            ("none", "++++++++++++++++", 0, 0, Some(0)),
+            ("one that does not end", "++++++++++++----", 0, 1_600 - 1_100, None),
+        ] {
+            let points = broken_trace(text);
+            let before = measure("p", 100, &points, 150, 850);
+            let after = measure_rest(&before, &points, 851, 1_600);
+            assert_eq!((before.downtime_ms, after.downtime_ms), (steps, rest), "{name}");
+            assert_eq!(after.rto_ms, rest_rto, "{name}");
+            let asked = points.iter().filter(|point| point.0 >= 150).count();
+            assert_eq!(before.total + after.total, asked, "{name}");
+        }
     }
 
     #[test]

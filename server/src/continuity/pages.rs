@@ -5,12 +5,12 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 
-use super::begin::{fleet, library, start};
-use super::bodies::{ProblemBody, load, measured_of, phase_of, reasons_of};
+use super::begin::{StartError, fleet, library, start};
+use super::bodies::{ProblemBody, load, measured_of, phase_of, reasons_of, rollback_of};
 use super::http::{problems_of, stop_drill};
 use super::journal::{self, Entry as JournalEntry};
 use super::machine::Phase;
-use super::plan::{Entry as PlanEntry, HostState, Library, Plan};
+use super::plan::{Entry as PlanEntry, HostState, Library, Plan, PlanProblem};
 use super::reason::say_all;
 use super::report::{self, Row, fact_rows};
 use super::schedule::{blackout_at, next_allowed};
@@ -44,6 +44,16 @@ struct PlanRow {
     next: Option<String>,
     last: Option<DrillRow>,
     problems: Option<Problems>,
+    warnings: Vec<(String, String)>,
+}
+
+/// What is allowed in a plan but unwise: place and sentence.
+fn warnings(page: &Page, plan: &Plan) -> Vec<(String, String)> {
+    let say = |problem: &PlanProblem| {
+        let typed = problem.fleet.as_ref().map(|problem| problem.say(page.lang()));
+        (problem.field.clone(), typed.unwrap_or_else(|| problem.reason.clone()))
+    };
+    plan.warnings.iter().map(say).collect()
 }
 
 /// What stands against a plan.
@@ -181,6 +191,7 @@ fn plan_rows(
             next: next.map(|at| page.datetime(at)),
             last: last.map(|drill| DrillRow::new(page, drill)),
             problems: Problems::new(page, entry, hosts),
+            warnings: plan.map_or_else(Vec::new, |plan| warnings(page, plan)),
         }
     };
     library.entries.iter().zip(last).map(row).collect()
@@ -193,8 +204,10 @@ struct Confirm<'a> {
     plan: &'a Plan,
     rto: String,
     problems: Option<Problems>,
+    warnings: Vec<(String, String)>,
     blackout: Option<String>,
-    running: bool,
+    /// Address and name of the drill that runs now.
+    running: Option<(String, String)>,
 }
 
 async fn confirm(
@@ -206,13 +219,18 @@ async fn confirm(
     let work = async {
         let (library, hosts) = (library(&app).await?, fleet(&app).await?);
         let (plan, entry) = library.get(&id).ok_or_else(|| ApiError::not_found(format!("plan {id}")))?;
+        let running = match app.running_drill.id() {
+            Some(running) => Some(link_to(&app, &page, &running).await?),
+            None => None,
+        };
         render(&Confirm {
+            warnings: warnings(&page, plan),
             plan,
             rto: report::length(&page, millis(plan.rto)),
             problems: Problems::new(&page, entry, &hosts),
             blackout: blackout_at(&plan.blackouts, now_ms())
                 .map(|blackout| plan.say(page.lang(), &blackout.name).to_owned()),
-            running: app.running_drill.id().is_some(),
+            running,
             page: &page,
         })
     };
@@ -226,9 +244,26 @@ async fn begin(
     Path(id): Path<String>,
 ) -> Result<Redirect, PageError> {
     let page = view.page(Section::Continuity);
-    let started = start(&app, &id, &principal.actor(), None).await;
-    let id = started.map_err(|error| PageError::new(&page, error))?;
-    Ok(Redirect::to(&format!("/kelangsungan/latihan/{id}")))
+    match start(&app, &id, &principal.actor(), None).await {
+        Ok(id) => Ok(Redirect::to(&format!("/kelangsungan/latihan/{id}"))),
+        Err(StartError::Busy(running)) => {
+            let link = link_to(&app, &page, &running).await.map_err(|error| PageError::new(&page, error))?;
+            let said = page.t("continuity.confirm.running");
+            Err(PageError::new(&page, StartError::Busy(running)).saying(said, link))
+        }
+        Err(error) => Err(PageError::new(&page, error)),
+    }
+}
+
+/// Address and name of a drill, as a link says them.
+async fn link_to(app: &App, page: &Page, id: &str) -> Result<(String, String), ApiError> {
+    Ok(drill_link(page, &load(app, id).await?.0))
+}
+
+/// Address and name of a drill, as a link says them.
+pub(crate) fn drill_link(page: &Page, drill: &Drill) -> (String, String) {
+    let name = format!("{} {}: {}", page.t("continuity.drill"), drill.number, plan_name(page, drill));
+    (format!("/kelangsungan/latihan/{}", drill.id), name)
 }
 
 #[derive(Template)]
@@ -274,7 +309,7 @@ fn show_template<'a>(page: &'a Page, drill: &'a Drill, entries: &[JournalEntry],
             && page.may(Right::RunDrills)
             && matches!(phase, Phase::CheckingBefore | Phase::Steps | Phase::Measuring),
         reasons: say_all(&reasons_of(drill), plan.as_ref(), page.lang()),
-        measured: report::measured_rows(page, plan.as_ref(), measured_of(entries)),
+        measured: report::measured_rows(page, plan.as_ref(), measured_of(entries), rollback_of(entries)),
         facts: fact_rows(page, plan.as_ref(), entries),
         started_by: report::who(page, &drill.started_by),
         page,
@@ -323,6 +358,8 @@ mod tests {
         let [broken, unfit] = [0, 1].map(|index: usize| rows[index].problems.as_ref().unwrap());
         assert!(broken.list.iter().all(|(_, text, machine)| *machine && text.starts_with("a.toml:")));
         assert_eq!(unfit.list[0].0, "step[0].action");
+        let [(place, warning)] = &rows[1].warnings[..] else { panic!("one step names no host") };
+        assert!(place == "step[0].host" && warning.contains("tidak menyebut servernya"), "{warning}");
         assert!(unfit.list[0].1.starts_with("tidak ada server terdaftar") && !unfit.list[0].2);
     }
 }

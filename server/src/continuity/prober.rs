@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use super::measure::{Answer, Measurement, Point, is_stable, measure};
+use super::measure::{Answer, Measurement, Point, is_stable, measure, measure_rest};
 use super::plan::{HttpExpectation, Probe};
 use crate::records::{Records, drills};
 use crate::time::{Millis, millis, now_ms};
@@ -91,14 +91,7 @@ impl Prober {
 
     /// What each probe measured between the fault and `until_ms`; waits for the questions that are still open.
     pub(super) async fn measure(&self, fault_ms: Millis, until_ms: Millis) -> Vec<Measurement> {
-        let longest = self.tracks.iter().map(|track| track.probe.http.timeout).max().unwrap_or_default();
-        let deadline = Instant::now() + longest + Duration::from_millis(500);
-        let open = |track: &Arc<Track>| {
-            track.with(|trace| trace.in_flight.first().is_some_and(|first| *first <= until_ms))
-        };
-        while self.tracks.iter().any(open) && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        self.await_open(until_ms).await;
         self.tracks
             .iter()
             .map(|track| {
@@ -107,6 +100,34 @@ impl Prober {
                 measure(name, interval, &points, fault_ms, until_ms)
             })
             .collect()
+    }
+
+    /// What each probe measured between `from_ms`, where the measurements `before` ended, and `until_ms`.
+    pub(super) async fn measure_rest(
+        &self,
+        before: &[Measurement],
+        from_ms: Millis,
+        until_ms: Millis,
+    ) -> Vec<Measurement> {
+        self.await_open(until_ms).await;
+        let of = |one: &Measurement| {
+            let track = self.tracks.iter().find(|track| track.probe.name == one.probe)?;
+            let points = track.with(|trace| trace.points.clone());
+            Some(measure_rest(one, &points, from_ms, until_ms))
+        };
+        before.iter().filter_map(of).collect()
+    }
+
+    /// Waits for the questions that began before `until_ms` and are still open.
+    async fn await_open(&self, until_ms: Millis) {
+        let longest = self.tracks.iter().map(|track| track.probe.http.timeout).max().unwrap_or_default();
+        let deadline = Instant::now() + longest + Duration::from_millis(500);
+        let open = |track: &Arc<Track>| {
+            track.with(|trace| trace.in_flight.first().is_some_and(|first| *first <= until_ms))
+        };
+        while self.tracks.iter().any(open) && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Asks no more, and writes down what is not written yet.

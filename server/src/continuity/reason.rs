@@ -4,6 +4,18 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::{FleetProblem, Plan};
 
+/// How an undo failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UndoFailure {
+    /// The agent did not answer in time.
+    NoAnswer,
+    /// The agent refused the order.
+    Refused,
+    /// The command failed.
+    Failed,
+}
+
 /// A reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
@@ -37,17 +49,19 @@ pub enum Reason {
         /// What the agent said.
         message: String,
     },
+    /// The agent refused the order.
+    ActionRefused {
+        /// Name of the step.
+        step: String,
+        /// What the agent said.
+        message: String,
+    },
     /// The agent did not answer in time.
     NoAnswer {
         /// Name of the step.
         step: String,
         /// Host.
         host: String,
-    },
-    /// The order could not be given.
-    NotSent {
-        /// Name of the step.
-        step: String,
     },
     /// A probe was not good again in time.
     NotRecovered {
@@ -79,8 +93,34 @@ pub enum Reason {
         /// Time without questions, milliseconds.
         unmeasured_ms: i64,
     },
+    /// The probe asked nothing at all.
+    NothingMeasured {
+        /// Name of the probe.
+        probe: String,
+    },
     /// The service did not come back before the rollback.
     StillDown {
+        /// Name of the probe.
+        probe: String,
+    },
+    /// The rollback disturbed the service for longer than the target.
+    RollbackOutage {
+        /// Name of the probe.
+        probe: String,
+        /// From its beginning to its end, milliseconds.
+        rto_ms: i64,
+        /// Target, milliseconds.
+        target_ms: i64,
+    },
+    /// What was not measured leaves it open whether the rollback disturbed the service for longer than the target.
+    RollbackUnproven {
+        /// Name of the probe.
+        probe: String,
+        /// Target, milliseconds.
+        target_ms: i64,
+    },
+    /// The service did not answer at the end of the drill.
+    StillDownAfter {
         /// Name of the probe.
         probe: String,
     },
@@ -90,8 +130,11 @@ pub enum Reason {
         step: String,
         /// Host.
         host: String,
-        /// Why.
+        /// What the agent said; of drills of earlier versions, what the server said.
         message: String,
+        /// How; drills of earlier versions have only the words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<UndoFailure>,
     },
     /// A person stopped the drill.
     StoppedBy {
@@ -134,10 +177,12 @@ impl Reason {
             Self::ActionFailed { step, message } => {
                 ("continuity.reason.action_failed", vec![("step", own(step)), ("message", own(message))])
             }
+            Self::ActionRefused { step, message } => {
+                ("continuity.reason.action_refused", vec![("step", own(step)), ("words", own(message))])
+            }
             Self::NoAnswer { step, host } => {
                 ("continuity.reason.no_answer", vec![("step", own(step)), ("host", own(host))])
             }
-            Self::NotSent { step } => ("continuity.reason.not_sent", vec![("step", own(step))]),
             Self::NotRecovered { probe, within_ms } => (
                 "continuity.reason.not_recovered",
                 vec![("probe", own(probe)), ("within", within_ms.to_string())],
@@ -154,11 +199,35 @@ impl Reason {
                 "continuity.reason.partly_unmeasured",
                 vec![("probe", own(probe)), ("unmeasured", unmeasured_ms.to_string())],
             ),
+            Self::NothingMeasured { probe } => {
+                ("continuity.reason.nothing_measured", vec![("probe", own(probe))])
+            }
             Self::StillDown { probe } => ("continuity.reason.still_down", vec![("probe", own(probe))]),
-            Self::UndoFailed { step, host, message } => (
-                "continuity.reason.undo_failed",
-                vec![("step", own(step)), ("host", own(host)), ("message", own(message))],
+            Self::RollbackOutage { probe, rto_ms, target_ms } => (
+                "continuity.reason.rollback_outage",
+                vec![("probe", own(probe)), ("rto", rto_ms.to_string()), ("target", target_ms.to_string())],
             ),
+            Self::RollbackUnproven { probe, target_ms } => (
+                "continuity.reason.rollback_unproven",
+                vec![("probe", own(probe)), ("target", target_ms.to_string())],
+            ),
+            Self::StillDownAfter { probe } => {
+                ("continuity.reason.still_down_after", vec![("probe", own(probe))])
+            }
+            Self::UndoFailed { step, host, message, cause } => {
+                let values = vec![("step", own(step)), ("host", own(host))];
+                let (key, said) = match cause {
+                    None => ("continuity.reason.undo_failed_so", Some(("words", own(message)))),
+                    Some(UndoFailure::NoAnswer) => ("continuity.reason.undo_unanswered", None),
+                    Some(UndoFailure::Refused) => {
+                        ("continuity.reason.undo_refused", Some(("words", own(message))))
+                    }
+                    Some(UndoFailure::Failed) => {
+                        ("continuity.reason.undo_failed", Some(("message", own(message))))
+                    }
+                };
+                (key, values.into_iter().chain(said).collect())
+            }
             Self::StoppedBy { who } => ("continuity.reason.stopped_by", vec![("who", own(who))]),
             Self::ServerRestarted => ("continuity.reason.server_restarted", vec![]),
             Self::PlanUnreadable => ("continuity.reason.plan_unreadable", vec![]),
@@ -246,6 +315,27 @@ pub fn say_all(reasons: &[Reason], plan: Option<&Plan>, language: &str) -> Vec<S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_of_the_server_are_not_put_into_the_mouth_of_the_agent() {
+        let undo = |message: &str, cause| {
+            let (step, host) = ("S".to_owned(), "vm".to_owned());
+            Reason::UndoFailed { step, host, message: message.to_owned(), cause }.say("en")
+        };
+        let failed = "undo of step S on vm FAILED: ";
+        for (said, wanted) in [
+            (undo("", Some(UndoFailure::NoAnswer)), "the agent did not answer in time"),
+            (
+                undo("runs none for an hour", Some(UndoFailure::Refused)),
+                "the agent refused it: “runs none for an hour”",
+            ),
+            (undo("exit status: 3", Some(UndoFailure::Failed)), "ended with status 3"),
+            // As earlier versions wrote it.
+            (undo("the agent of vm did not answer step S", None), "“the agent of vm did not answer step S”"),
+        ] {
+            assert_eq!(said, format!("{failed}{wanted}"));
+        }
+    }
 
     #[test]
     fn what_agents_and_checks_say_is_worded_where_it_is_known() {

@@ -8,13 +8,15 @@ use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
+use siaga_protocol::orders::Outcome;
 
-use super::bodies::{load, load_traces, measured_of, reasons_of};
-use super::journal::{self, CheckTime, Entry as JournalEntry, Fact};
-use super::machine::Phase;
+use super::bodies::{load, load_traces, measured_of, reasons_of, rollback_of};
+use super::journal::{self, AnswerNote, CheckTime, Entry as JournalEntry, Fact};
+use super::machine::{Phase, Verdict};
 use super::measure::Measurement;
 use super::plan::{Plan, Undo};
 use super::reason::{Reason, agent_words, found_words, say_all};
+use super::targets::figures;
 use super::timeline;
 use crate::app::App;
 use crate::config::Language;
@@ -37,6 +39,8 @@ pub(super) struct Row {
 /// What one probe measured, for people.
 pub(super) struct MeasuredRow {
     pub(super) probe: String,
+    /// Which part of the drill the figures are of.
+    pub(super) part: String,
     pub(super) resolution: String,
     pub(super) detection: String,
     pub(super) downtime: String,
@@ -71,6 +75,8 @@ struct Report<'a> {
     rpo: String,
     rto: String,
     met: bool,
+    /// The disturbance by the rollback, whether it was short enough, and the downtime of all.
+    whole: Option<(String, bool, String)>,
     checks: Vec<CheckRow>,
     measured: Vec<MeasuredRow>,
     reasons: Vec<String>,
@@ -106,9 +112,10 @@ pub(super) async fn respond(app: &App, id: &str, language: Language) -> Result<R
             .and_then(|plan| plan.rpo)
             .map_or_else(|| "–".to_owned(), |rpo| length(&page, millis(rpo))),
         rto: recovery(&page, &drill),
-        met: drill.rto_ms.is_some_and(|rto| rto <= drill.rto_target_ms) && !unproven(&drill),
+        met: is_met(&drill),
+        whole: whole(&page, &entries),
         checks: check_rows(&page, plan.as_ref(), &entries),
-        measured: measured_rows(&page, plan.as_ref(), measured_of(&entries)),
+        measured: measured_rows(&page, plan.as_ref(), measured_of(&entries), rollback_of(&entries)),
         reasons: say_all(&reasons_of(&drill), plan.as_ref(), page.lang()),
         rollback: fact_rows(&page, plan.as_ref(), &only_rollback(&entries)),
         facts: fact_rows(&page, plan.as_ref(), &entries),
@@ -181,25 +188,78 @@ fn check_rows(page: &Page, plan: Option<&Plan>, entries: &[JournalEntry]) -> Vec
     rows
 }
 
-/// What the probes measured.
-pub(super) fn measured_rows(page: &Page, plan: Option<&Plan>, found: &[Measurement]) -> Vec<MeasuredRow> {
-    let or_dash = |value: Option<Millis>| value.map_or_else(|| "–".to_owned(), |value| length(page, value));
-    found
-        .iter()
-        .map(|one| MeasuredRow {
-            probe: said(page, plan, &one.probe),
-            resolution: length(page, one.interval_ms),
-            detection: or_dash(one.detection_ms),
-            downtime: bound(page, one.downtime_ms, !one.unmeasured.is_empty()),
-            longest: bound(page, one.longest_gap_ms, !one.unmeasured.is_empty()),
-            rto: one.rto_ms.map_or_else(
-                || page.t("continuity.not_recovered"),
-                |rto| bound(page, rto, !one.unmeasured.is_empty()),
-            ),
-            unmeasured: (!one.unmeasured.is_empty()).then(|| length(page, one.unmeasured_ms())),
-            failed: format!("{} / {}", one.failed, one.total),
-        })
-        .collect()
+/// What the probes measured: of each probe the time up to the end of the steps, the rollback, and both together.
+pub(super) fn measured_rows(
+    page: &Page,
+    plan: Option<&Plan>,
+    steps: &[Measurement],
+    rollback: &[Measurement],
+) -> Vec<MeasuredRow> {
+    let mut rows = Vec::new();
+    for one in steps {
+        let probe = said(page, plan, &one.probe);
+        rows.push(measured_row(page, &probe, page.t("continuity.part.steps"), one));
+        let Some(after) = rollback.iter().find(|after| after.probe == one.probe) else { continue };
+        rows.push(measured_row(page, &probe, page.t("continuity.part.rollback"), after));
+        let none = || "–".to_owned();
+        let unmeasured_ms = one.unmeasured_ms() + after.unmeasured_ms();
+        rows.push(MeasuredRow {
+            part: page.t("continuity.part.whole"),
+            resolution: none(),
+            detection: none(),
+            downtime: bound(page, one.downtime_ms + after.downtime_ms, unmeasured_ms > 0),
+            longest: none(),
+            rto: none(),
+            unmeasured: (unmeasured_ms > 0).then(|| length(page, unmeasured_ms)),
+            failed: format!("{} / {}", one.failed + after.failed, one.total + after.total),
+            probe,
+        });
+    }
+    rows
+}
+
+fn measured_row(page: &Page, probe: &str, part: String, one: &Measurement) -> MeasuredRow {
+    let partly = !one.unmeasured.is_empty();
+    let figure = |value: Millis| match one.is_empty() {
+        true => page.t("continuity.unmeasured"),
+        false => bound(page, value, partly),
+    };
+    MeasuredRow {
+        probe: probe.to_owned(),
+        part,
+        resolution: length(page, one.interval_ms),
+        detection: one.detection_ms.map_or_else(|| "–".to_owned(), |value| length(page, value)),
+        downtime: figure(one.downtime_ms),
+        longest: figure(one.longest_gap_ms),
+        rto: match one.rto_ms {
+            None if !one.is_empty() => page.t("continuity.not_recovered"),
+            rto_ms => figure(rto_ms.unwrap_or(0)),
+        },
+        unmeasured: partly.then(|| length(page, one.unmeasured_ms())),
+        failed: format!("{} / {}", one.failed, one.total),
+    }
+}
+
+/// How long the rollback disturbed the service, whether that was short enough, and the downtime of the whole drill; of
+/// the worst probe each. Nothing where the rollback was not measured.
+fn whole(page: &Page, entries: &[JournalEntry]) -> Option<(String, bool, String)> {
+    let (steps, rollback) = (measured_of(entries), rollback_of(entries));
+    let met = entries.iter().rev().find_map(|entry| match &entry.fact {
+        Fact::RollbackMeasured { met, .. } => Some(*met),
+        _ => None,
+    })?;
+    let partly = |list: &[Measurement]| list.iter().any(|one| !one.unmeasured.is_empty());
+    let longest: Option<Vec<Millis>> = rollback.iter().map(|one| one.rto_ms).collect();
+    let outage = match longest {
+        _ if rollback.iter().any(Measurement::is_empty) => page.t("continuity.unmeasured"),
+        None => page.t("continuity.not_recovered"),
+        Some(longest) => bound(page, longest.into_iter().max().unwrap_or(0), partly(rollback)),
+    };
+    let downtime = figures(steps, rollback).1.map_or_else(
+        || page.t("continuity.unmeasured"),
+        |downtime| bound(page, downtime, partly(steps) || partly(rollback)),
+    );
+    Some((outage, met, downtime))
 }
 
 /// A measured length of time; a lower bound if something was not measured beside it.
@@ -221,15 +281,28 @@ pub(super) fn recovery(page: &Page, drill: &Drill) -> String {
             let partly = |reason: &Reason| matches!(reason, Reason::PartlyUnmeasured { .. });
             bound(page, rto, reasons_of(drill).iter().any(partly))
         }
-        // A service that did not come back was down.
-        (None, Some(downtime)) if downtime > 0 => page.t("continuity.not_recovered"),
+        // A service that did not come back was down; one of which a probe knows nothing need not have been.
+        (None, Some(downtime)) if downtime > 0 && !has_reason(drill, is_nothing_measured) => {
+            page.t("continuity.not_recovered")
+        }
         (None, _) => page.t("continuity.unmeasured"),
     }
 }
 
-/// Whether what was not measured leaves it open that the target was met.
-fn unproven(drill: &Drill) -> bool {
-    reasons_of(drill).iter().any(|reason| matches!(reason, Reason::RtoUnproven { .. }))
+fn is_nothing_measured(reason: &Reason) -> bool {
+    matches!(reason, Reason::NothingMeasured { .. })
+}
+
+fn has_reason(drill: &Drill, wanted: fn(&Reason) -> bool) -> bool {
+    reasons_of(drill).iter().any(wanted)
+}
+
+/// Whether the target of the recovery time was shown to be met. That nothing failed shows it only where the drill went
+/// as planned: else the fault may never have come.
+fn is_met(drill: &Drill) -> bool {
+    let in_time = |rto| rto <= drill.rto_target_ms && (rto > 0 || drill.status == Verdict::Passed.code());
+    drill.rto_ms.is_some_and(in_time)
+        && !has_reason(drill, |reason| matches!(reason, Reason::RtoUnproven { .. }))
 }
 
 /// A measured length of time: milliseconds up to ten seconds, then seconds with one decimal.
@@ -285,9 +358,16 @@ fn describe(page: &Page, plan: Option<&Plan>, fact: &Fact) -> (&'static str, Str
     let on = |index: usize, order: &journal::OrderNote| {
         format!("{} – {} @ {}", step(index), order.action, order.host)
     };
-    let with_reasons = |index: usize| {
-        let reasons = reasons();
-        if reasons.is_empty() { step(index) } else { format!("{}: {reasons}", step(index)) }
+    // How it ended, and what stands behind that: the reasons, or else what the agent said.
+    let outcome = |index: usize, held: bool, answer: Option<&AnswerNote>| {
+        let word = page.t(if held { "continuity.outcome.good" } else { "continuity.outcome.failed" });
+        let why = match (reasons(), answer) {
+            (reasons, _) if !reasons.is_empty() => reasons,
+            (_, Some(answer)) => agent_words(page.lang(), &answer.message),
+            _ => String::new(),
+        };
+        let why = if why.is_empty() { why } else { format!(" – {why}") };
+        format!("{}: {word}{why}", step(index))
     };
     match fact {
         Fact::Opened { by, .. } => ("opened", who(page, by), "info"),
@@ -300,21 +380,24 @@ fn describe(page: &Page, plan: Option<&Plan>, fact: &Fact) -> (&'static str, Str
         Fact::StepStarted { step, order } => ("step_started", on(*step, order), "info"),
         Fact::StepAnswered { step: index, answer } => match answer {
             Some(answer) => (
-                "step_answered",
+                if answer.outcome == Outcome::Refused { "step_refused" } else { "step_answered" },
                 format!("{}: {}", step(*index), agent_words(page.lang(), &answer.message)),
-                "info",
+                good(answer.outcome == Outcome::Succeeded),
             ),
             None => ("step_unanswered", step(*index), "crit"),
         },
-        Fact::StepEnded { step, good: held, .. } => ("step_ended", with_reasons(*step), good(*held)),
+        Fact::StepEnded { step, good: held, .. } => ("step_ended", outcome(*step, *held, None), good(*held)),
         Fact::Measured { met, .. } => ("measured", reasons(), good(*met)),
         Fact::Stopped { .. } => ("stopped", reasons(), "warn"),
         Fact::UndoStarted { step, order } => ("undo_started", on(*step, order), "info"),
-        Fact::UndoEnded { step, good: held, .. } => ("undo_ended", with_reasons(*step), good(*held)),
+        Fact::UndoEnded { step, good: held, answer, .. } => {
+            ("undo_ended", outcome(*step, *held, answer.as_ref()), good(*held))
+        }
+        Fact::RollbackMeasured { met, .. } => ("rollback_measured", reasons(), good(*met)),
         Fact::UndoneByAgent { host, action, answer, .. } => (
             "undone_by_agent",
             format!("{action} @ {host}: {}", agent_words(page.lang(), &answer.message)),
-            good(answer.outcome == siaga_protocol::orders::Outcome::Succeeded),
+            good(answer.outcome == Outcome::Succeeded),
         ),
         Fact::CheckedAfter { held, .. } => ("checked_after", reasons(), good(*held)),
         Fact::Closed { verdict, restored, .. } => {
@@ -359,6 +442,22 @@ mod tests {
                 ..Drill::default()
             };
             assert_eq!(recovery(&page, &drill), wanted);
+        }
+    }
+
+    #[test]
+    fn that_nothing_failed_shows_a_target_met_only_where_the_drill_went_as_planned() {
+        for (status, rto_ms, wanted) in [
+            ("passed", Some(0), true),
+            ("failed", Some(0), false),
+            ("failed", Some(400), true),
+            ("passed", Some(5_001), false),
+            ("failed", None, false),
+        ] {
+            let status = status.to_owned();
+            let drill =
+                Drill { status, rto_ms, rto_target_ms: 5_000, reasons: "[]".to_owned(), ..Drill::default() };
+            assert_eq!(is_met(&drill), wanted, "{rto_ms:?}");
         }
     }
 

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::journal::{Entry as JournalEntry, Fact};
-use super::measure::{Point, unmeasured};
+use super::measure::{Point, measure};
 use super::plan::Plan;
 use crate::console::Page;
 use crate::http::ApiError;
@@ -236,29 +236,46 @@ fn bar(scale: Scale, from_ms: Millis, to_ms: Millis, kind: Kind, title: String) 
     Bar { x: format!("{from:.1}"), width: format!("{:.1}", (to - from).max(1.5)), kind, title }
 }
 
-/// Neighbouring answers of the same kind are one bar, which lasts until the next one begins, but never into time that
-/// was not measured: that is a bar of its own.
+/// A bar for each outage, as long as the tables say: from the last good question before to the first good answer after.
+/// Time that was not measured is a bar of its own, and all else was answered.
 fn probe_bars(page: &Page, points: &[Point], interval_ms: Millis, scale: Scale) -> Vec<Bar> {
-    let holes = unmeasured(points, interval_ms, scale.from_ms, scale.to_ms);
-    let hole_before = |point: &Point| holes.iter().any(|hole| hole.to_ms == point.0);
-    let runs: Vec<&[Point]> =
-        points.chunk_by(|one, next| one.good() == next.good() && !hole_before(next)).take(MAX_BARS).collect();
-    let starts = runs.iter().skip(1).map(|next| next.first()).chain([None]);
-    let answers = runs.iter().zip(starts).filter_map(|(run, next)| {
-        let first = run.first()?;
-        let to_ms = match next {
-            Some(next) if !hole_before(next) => next.0,
-            _ => run.iter().map(Point::end_ms).max()?,
-        };
-        Some((first.0, to_ms, if first.good() { Kind::Answered } else { Kind::AnsweredNot }))
-    });
-    let holes = holes.iter().take(MAX_BARS).map(|hole| (hole.from_ms, hole.to_ms, Kind::Unmeasured));
-    answers
-        .chain(holes)
-        .map(|(from_ms, to_ms, kind)| {
+    let found = measure("", interval_ms, points, scale.from_ms, scale.to_ms);
+    let outages: Vec<Span> =
+        found.gaps.iter().take(MAX_BARS).map(|gap| (gap.from_ms, gap.to_ms.unwrap_or(scale.to_ms))).collect();
+    let holes: Vec<Span> =
+        found.unmeasured.iter().take(MAX_BARS).map(|hole| (hole.from_ms, hole.to_ms)).collect();
+    let asked = points.first().zip(points.iter().map(Point::end_ms).max());
+    // Beyond the last bar of a service that flaps too often, nothing is drawn.
+    let end = |last: Millis| found.gaps.get(MAX_BARS).map_or(last, |gap| gap.from_ms);
+    let asked: Vec<Span> = asked.map(|(first, last)| (first.0, end(last))).into_iter().collect();
+    let answered = without(without(asked, &outages), &holes);
+    let kinds = [
+        (answered, Kind::Answered),
+        (without(outages, &holes), Kind::AnsweredNot),
+        (holes, Kind::Unmeasured),
+    ];
+    kinds
+        .into_iter()
+        .flat_map(|(spans, kind)| spans.into_iter().map(move |span| (span, kind)))
+        .map(|((from_ms, to_ms), kind)| {
             bar(scale, from_ms, to_ms, kind, format!("{}: {} ms", kind.word(page), to_ms - from_ms))
         })
         .collect()
+}
+
+/// From and to.
+type Span = (Millis, Millis);
+
+/// What is left of `spans` outside of `cuts`.
+fn without(spans: Vec<Span>, cuts: &[Span]) -> Vec<Span> {
+    cuts.iter().fold(spans, |spans, cut| {
+        let parts = |(from, to): Span| [(from, to.min(cut.0)), (from.max(cut.1), to)];
+        spans
+            .into_iter()
+            .flat_map(|span| if span.1 <= cut.0 || span.0 >= cut.1 { [span, (0, 0)] } else { parts(span) })
+            .filter(|(from, to)| from < to)
+            .collect()
+    })
 }
 
 fn act_bars(entries: &[JournalEntry], scale: Scale, name: &dyn Fn(usize) -> String, undo: bool) -> Vec<Bar> {
@@ -316,13 +333,15 @@ mod tests {
 
     #[test]
     fn an_outage_is_a_bar_of_its_own_and_names_are_escaped() {
-        let answers = [Answer::Good, Answer::Connect, Answer::Connect, Answer::Good];
+        let answers =
+            [Answer::Good, Answer::Good, Answer::Connect, Answer::Connect, Answer::Good, Answer::Good];
         let points = (0..).zip(answers).map(|(index, answer)| Point(index * 100, 5, answer)).collect();
-        let Pictures { svg, legend } = drawn(points, 400);
+        let Pictures { svg, legend } = drawn(points, 600);
         let both = |kind: Kind| svg.matches(&format!("fill=\"{}\"", kind.colour())).count() / 2;
         assert_eq!((both(Kind::AnsweredNot), both(Kind::Answered)), (1, 2));
         assert!(svg.contains("depan") && !svg.contains("<depan>"));
         assert_eq!(legend.len(), 2);
+        assert!(svg.contains("<title>tidak menjawab: 305 ms</title>"), "as long as in the table: {svg}");
     }
 
     #[test]

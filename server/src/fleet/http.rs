@@ -9,11 +9,11 @@ use siaga_protocol::agent_api::{ActionOffer, EnrolRequest, EnrolResponse, Hello}
 use siaga_protocol::orders::{OrderBatch, OrderResult, public_key_text};
 use siaga_protocol::paths;
 
-use super::{EnrolError, enrol, is_plain_name, is_silent, new_enrol_token, note_refusal, orders};
+use super::{EnrolError, enrol, is_plain_name, is_silent, new_enrol_token, note_refusal, orders, retire};
 use crate::access::Right;
 use crate::app::App;
 use crate::http::{Access, ApiError, Caller, JsonBody, OptionalJsonBody, Params, Routes};
-use crate::records::{RecordsError, audit, hosts, orders as order_rows};
+use crate::records::{RecordsError, hosts, orders as order_rows};
 use crate::time::{Millis, millis, now_ms};
 
 /// Routes of the fleet.
@@ -208,16 +208,7 @@ async fn retire_host(
     Caller(principal): Caller,
     Path(instance): Path<String>,
 ) -> Result<Json<serde_json::Value>, ApiError> {
-    let actor = principal.actor();
-    app.records
-        .run(move |db| {
-            let host = hosts::by_instance(db, &instance)?
-                .ok_or_else(|| ApiError::not_found(format!("host {instance}")))?;
-            hosts::retire(db, &host.id, now_ms())?;
-            audit::add(db, now_ms(), &actor, "host.retire", &instance, "")?;
-            Ok::<_, ApiError>(())
-        })
-        .await?;
+    retire(&app, &instance, &principal.actor()).await?;
     Ok(Json(serde_json::json!({ "retired": true })))
 }
 

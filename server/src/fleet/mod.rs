@@ -8,10 +8,12 @@ pub mod http;
 mod order_key;
 pub mod orders;
 mod presence;
+mod retire;
 
 pub use enrolment::{EnrolError, enrol, is_plain_name, new_enrol_token, note_refusal};
 pub use order_key::load_or_create as load_order_key;
 pub use presence::{DownTime, News, Presence, is_silent, silence_limit_ms};
+pub use retire::{RetireError, retire};
 
 use std::time::Duration;
 

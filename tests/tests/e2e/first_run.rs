@@ -137,6 +137,9 @@ async fn make_run_shows_this_machine_and_carries_out_a_drill_on_it() {
     })
     .await;
 
+    let plan = api.get("/api/v1/plans/lab-alih-layanan").await.unwrap();
+    assert_eq!(plan["steps"][0]["host"], host.as_str(), "the plan is for this machine alone");
+    assert_eq!(plan["warnings"], json!([]));
     assert_eq!(lab_answers(run.lab_port).await.as_deref(), Some("a"));
     let started = wait_for("the agent to offer its actions", LONG, async || {
         api.post("/api/v1/plans/lab-alih-layanan/drills", &json!({})).await.ok()

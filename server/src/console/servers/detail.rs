@@ -12,12 +12,14 @@ use crate::access::Right;
 use crate::app::App;
 use crate::console::overview::{BlockRow, incident_row};
 use crate::console::page::{Page, PageError, Section, View, render};
+use crate::continuity::drill_link;
 use crate::fleet::http::host_is_silent;
+use crate::fleet::{self, RetireError};
 use crate::http::{ApiError, Caller};
 use crate::metrics::QueryError;
 use crate::records::hosts::{self, Host};
 use crate::records::incidents::{self, Filter, StateFilter};
-use crate::records::{RecordsError, assets, audit};
+use crate::records::{RecordsError, assets};
 use crate::time::{Millis, SECOND_MS, now_ms};
 
 #[derive(Debug, Deserialize)]
@@ -199,16 +201,16 @@ pub(super) async fn retire(
     Path(instance): Path<String>,
 ) -> Result<Redirect, PageError> {
     let page = view.page(Section::Servers);
-    let actor = principal.actor();
-    app.records
-        .run(move |db| {
-            let host = hosts::by_instance(db, &instance)?
-                .ok_or_else(|| ApiError::not_found(format!("server {instance}")))?;
-            hosts::retire(db, &host.id, now_ms())?;
-            audit::add(db, now_ms(), &actor, "host.retire", &instance, "")?;
-            Ok::<_, ApiError>(())
-        })
-        .await
-        .map_err(|e| PageError::new(&page, e))?;
+    if let Err(error) = fleet::retire(&app, &instance, &principal.actor()).await {
+        let link = match &error {
+            RetireError::InDrill(drill) => Some(drill_link(&page, drill)),
+            _ => None,
+        };
+        let shown = PageError::new(&page, error);
+        return Err(match link {
+            Some(link) => shown.saying(page.t("servers.retire_in_drill"), link),
+            None => shown,
+        });
+    }
     Ok(Redirect::to("/server"))
 }

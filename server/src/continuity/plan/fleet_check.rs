@@ -28,10 +28,15 @@ pub struct ResolvedStep {
     pub instance: String,
 }
 
-/// What the fleet cannot do.
+/// What the fleet cannot do, or need not do as it is meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum FleetProblem {
+    /// The step names no host: who carries it out is up to what agents offer.
+    HostNotNamed {
+        /// Action.
+        action: String,
+    },
     /// No such host.
     NotEnrolled {
         /// Host.
@@ -85,7 +90,7 @@ impl FleetProblem {
     /// Field of the step that it is about.
     fn field(&self) -> &'static str {
         match self {
-            Self::NotEnrolled { .. } | Self::Silent { .. } => "host",
+            Self::HostNotNamed { .. } | Self::NotEnrolled { .. } | Self::Silent { .. } => "host",
             Self::NobodyOffers { .. } | Self::SeveralOffer { .. } | Self::NotDefined { .. } => "action",
             Self::NoUndo { .. } => "undo",
             Self::RunsLonger { .. } => "timeout",
@@ -96,6 +101,7 @@ impl FleetProblem {
     #[must_use]
     pub fn say(&self, language: &str) -> String {
         let (key, values): (_, Vec<(&str, String)>) = match self.clone() {
+            Self::HostNotNamed { action } => ("continuity.fleet.host_not_named", vec![("action", action)]),
             Self::NotEnrolled { host } => ("continuity.fleet.not_enrolled", vec![("host", host)]),
             Self::NobodyOffers { action } => ("continuity.fleet.nobody_offers", vec![("action", action)]),
             Self::SeveralOffer { action, first, second } => (

@@ -60,6 +60,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What pages in English show instead of a text of the plan.
     pub english: BTreeMap<String, String>,
+    /// What is allowed but unwise.
+    pub warnings: Vec<PlanProblem>,
 }
 
 /// Kinds of exercise.

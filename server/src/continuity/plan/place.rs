@@ -32,6 +32,7 @@ pub(super) struct Problems<'a> {
     text: &'a str,
     table: &'a Spanned<DeTable<'a>>,
     found: Vec<PlanProblem>,
+    warnings: Vec<PlanProblem>,
     /// Fields as they were meant, and as they are written.
     aliases: Vec<(String, String)>,
     /// Fields of which everything is said.
@@ -40,7 +41,15 @@ pub(super) struct Problems<'a> {
 
 impl<'a> Problems<'a> {
     pub(super) fn new(file: &'a str, text: &'a str, table: &'a Spanned<DeTable<'a>>) -> Self {
-        Self { file, text, table, found: Vec::new(), aliases: Vec::new(), passed_over: Vec::new() }
+        Self {
+            file,
+            text,
+            table,
+            found: Vec::new(),
+            warnings: Vec::new(),
+            aliases: Vec::new(),
+            passed_over: Vec::new(),
+        }
     }
 
     /// Notes that `field` is wrong.
@@ -67,6 +76,13 @@ impl<'a> Problems<'a> {
             .and_then(|table| table.keys().find(|found| found.get_ref() == key))
             .map_or_else(|| span(self.table, field).start, |found| found.span().start);
         self.note(at, field.to_owned(), reason);
+    }
+
+    /// Notes that `field` is allowed but unwise.
+    pub(super) fn warn(&mut self, field: &str, problem: FleetProblem) {
+        let (line, column) = line_and_column(self.text, span(self.table, field).start);
+        let (file, field, reason) = (self.file.to_owned(), field.to_owned(), problem.say("en"));
+        self.warnings.push(PlanProblem { file, line, column, field, reason, fleet: Some(problem) });
     }
 
     fn note(&mut self, at: usize, field: String, reason: String) {
@@ -103,10 +119,12 @@ impl<'a> Problems<'a> {
         )
     }
 
-    /// All of them in the order of the text.
-    pub(super) fn into_sorted(mut self) -> Vec<PlanProblem> {
-        self.found.sort_by_key(|problem| (problem.line, problem.column));
-        self.found
+    /// What is wrong and what is unwise, each in the order of the text.
+    pub(super) fn into_sorted(mut self) -> (Vec<PlanProblem>, Vec<PlanProblem>) {
+        for list in [&mut self.found, &mut self.warnings] {
+            list.sort_by_key(|problem| (problem.line, problem.column));
+        }
+        (self.found, self.warnings)
     }
 }
 

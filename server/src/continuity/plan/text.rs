@@ -16,7 +16,9 @@ use toml::de::DeTable;
 
 use super::place::Problems;
 use super::shape;
-use super::{Check, CheckKind, Comparison, HttpExpectation, Kind, Plan, PlanProblem, Probe, Step, Undo};
+use super::{
+    Check, CheckKind, Comparison, FleetProblem, HttpExpectation, Kind, Plan, PlanProblem, Probe, Step, Undo,
+};
 use crate::continuity::schedule::{Blackout, BlackoutTime, Schedule, next_allowed};
 use crate::time::Millis;
 
@@ -231,8 +233,8 @@ pub(super) fn read(file: &str, text: &str) -> Result<Plan, Vec<PlanProblem>> {
     problems.pass_over(mended);
     let plan = raw.and_then(|raw| check(raw, &mut problems));
     match (plan, problems.into_sorted()) {
-        (Some(plan), found) if found.is_empty() => Ok(plan),
-        (_, found) => Err(found),
+        (Some(plan), (found, warnings)) if found.is_empty() => Ok(Plan { warnings, ..plan }),
+        (_, (found, _)) => Err(found),
     }
 }
 
@@ -299,6 +301,7 @@ fn check(raw: PlanText, problems: &mut Problems<'_>) -> Option<Plan> {
         probes,
         steps,
         english: raw.english,
+        warnings: Vec::new(),
     })
 }
 
@@ -538,8 +541,10 @@ fn steps(raw: Vec<StepText>, problems: &mut Problems<'_>) -> Vec<Step> {
         }
         check_text(problems, &format!("{at}.name"), &one.name);
         check_text(problems, &format!("{at}.action"), &one.action);
-        if let Some(host) = &one.host {
-            check_text(problems, &format!("{at}.host"), host);
+        match &one.host {
+            Some(host) => check_text(problems, &format!("{at}.host"), host),
+            None => problems
+                .warn(&format!("{at}.host"), FleetProblem::HostNotNamed { action: one.action.clone() }),
         }
         check_range(problems, &format!("{at}.timeout"), one.timeout, STEP_TIMEOUT);
         check_range(problems, &format!("{at}.pause_after"), one.pause_after, (Duration::ZERO, MAX_WAIT));

@@ -56,6 +56,26 @@ fn the_shipped_plan_is_good() {
 }
 
 #[test]
+fn a_step_that_names_no_host_is_warned_of_at_its_place_and_one_that_names_it_is_not() {
+    let found = Plan::read("p.toml", GOOD).unwrap().warnings;
+    let line = 1 + GOOD.lines().position(|line| line == "[[step]]").unwrap();
+    assert_eq!((found.len(), found[0].line, found[0].field.as_str()), (1, line, "step[0].host"), "{found:?}");
+    assert!(found[0].reason.contains("any enrolled host that offers stop"), "{}", found[0].reason);
+    let named = GOOD.replace("action = ", "host = \"db-01\"\naction = ");
+    assert!(Plan::read("p.toml", &named).unwrap().warnings.is_empty());
+}
+
+#[test]
+fn the_start_of_a_first_system_names_the_host_of_every_step_of_the_shipped_plan() {
+    // `deploy/run-local.sh` puts the enrolled name of this machine where the shipped plan has this line.
+    let shipped = include_str!("../../../../deploy/plans/lab.toml");
+    let place = |line: &&str| line.starts_with("# host = ");
+    assert_eq!(shipped.lines().filter(place).count(), shipped.matches("[[step]]").count());
+    let script = include_str!("../../../../deploy/run-local.sh");
+    assert!(script.contains("s/^# host = .*/host = "));
+}
+
+#[test]
 fn each_thing_that_is_wrong_is_named_with_its_line_and_field() {
     for (good, bad, wanted) in [
         ("id = \"coba\"", "id = \"Coba 1\"", "p.toml:1:6: id: \"Coba 1\" is not"),

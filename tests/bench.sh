@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make bench`: Siaga beside Debian's prometheus and victoria-metrics in one run, then the store and the agent alone.
+# `make bench`: Siaga beside Debian's prometheus and victoria-metrics in one run, then PromQL and the agent alone.
 # Each part is a program of the repository that can be run alone, with other sizes, as the printed command shows.
 # Targets that are missed are marked; they do not fail the run.
 set -euo pipefail
@@ -22,7 +22,7 @@ done
 
 echo "machine: $(nproc) processors, load $(cut -d' ' -f1 /proc/loadavg), kernel $(uname -r)"
 cargo build --release --locked --quiet -p siaga-server -p siaga-tests --bins
-cargo build --release --locked --quiet -p siaga-tsdb -p siaga-promql --examples
+cargo build --release --locked --quiet -p siaga-promql --examples
 part "side by side: 200 hosts x 100 series, 15 s, 6 h" \
     "$target/siaga-bench" compare --siaga "$target/siaga-server"
 part "side by side: 20 hosts" \
@@ -33,8 +33,6 @@ part "memory at 20,000, 200,000 and 1,000,000 active series" \
     "$target/siaga-bench" scale --siaga "$target/siaga-server"
 part "history: a year, of fewer hosts than the full 50 (see --hosts), imported, settled and queried" \
     "$target/siaga-bench" history --siaga "$target/siaga-server" --hosts 1 --days 365
-part "store alone: ingest rate, bytes a sample, select latency" \
-    "$target/examples/bench_store" 200 6
 part "PromQL: evaluation of range queries over samples in memory" \
     "$target/examples/range_speed"
 part "agent beside node_exporter: memory, processor time a collection, size, spool (2000 collections)" \

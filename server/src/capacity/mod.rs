@@ -96,4 +96,6 @@ pub(crate) fn start_tasks(set: &mut JoinSet<()>, app: &App) {
 }
 
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod walk_tests;

@@ -19,8 +19,9 @@ use crate::app::App;
 use crate::console::chart::{Band, Chart, Line, LineStyle, Unit};
 use crate::console::{Page, PageError, Section, View, render};
 use crate::http::{ApiError, Caller, Params, Routes};
+use crate::records::forecast_scores::{self, Of};
 use crate::records::forecasts::{self, Latest, Run};
-use crate::records::{capacity_components, capacity_proposals, forecast_scores};
+use crate::records::{capacity_components, capacity_proposals};
 use crate::time::{HOUR_MS, Millis, now_ms};
 
 /// Past forecasts shown below a chart.
@@ -259,7 +260,7 @@ async fn show(
             .ok_or_else(|| ApiError::not_found(format!("{} on {}", wanted.component(), wanted.instance)))?;
         let plan = (
             capacity_components::get(db, &ComponentKey::from(&wanted))?,
-            forecast_scores::list(db, Some(&wanted), 0, SCORES_READ)?,
+            forecast_scores::list(db, Of::Component(&wanted), 0, SCORES_READ)?,
             capacity_proposals::newest_of(db, &wanted)?,
         );
         Ok::<_, ApiError>((found, forecasts::past(db, &wanted, PAST_READ)?, plan))

@@ -14,7 +14,8 @@ use super::score::{Score, Summary, summarise};
 use crate::access::Right;
 use crate::app::App;
 use crate::http::{ApiError, Caller, JsonBody, Params, Routes};
-use crate::records::{RecordsError, capacity_components, capacity_proposals, forecast_scores};
+use crate::records::forecast_scores::{self, Of};
+use crate::records::{RecordsError, capacity_components, capacity_proposals};
 use crate::time::{DAY_MS, Millis, now_ms};
 
 /// Proposals in one answer or on one page.
@@ -317,8 +318,11 @@ pub(super) async fn read_scores(
     instance: Option<String>,
 ) -> Result<ScoreBody, RecordsError> {
     let since_ms = now_ms() - Millis::from(days) * DAY_MS;
-    let mut scores = app.records.run(move |db| forecast_scores::list(db, None, since_ms, MAX_SCORES)).await?;
-    scores.retain(|score| instance.as_ref().is_none_or(|name| *name == score.key.instance));
+    let scores = app.records.run(move |db| {
+        let of = instance.as_deref().map_or(Of::All, Of::Instance);
+        forecast_scores::list(db, of, since_ms, MAX_SCORES)
+    });
+    let scores = scores.await?;
     Ok(ScoreBody::new(since_ms, &scores))
 }
 

@@ -1,49 +1,21 @@
 //! A shortage from its forecast to its decision, in records of their own.
 
 use super::*;
-use crate::capacity::{
-    Crossing, Evaluation, HorizonPoint, Made, ResourceKey, ResourceKind, SignalMemory, State,
-};
+use crate::capacity::{Crossing, Evaluation, SignalMemory, examples};
 use crate::records::Records;
 use crate::time::DAY_MS;
 
 const NOW: Millis = 20_000 * DAY_MS;
 
-fn disk(crossing: Crossing) -> Evaluation {
-    Evaluation {
-        key: ResourceKey {
-            instance: "db".to_owned(),
-            kind: ResourceKind::Filesystem,
-            item: "/data".to_owned(),
-        },
-        made_at_ms: NOW,
-        data_end_ms: NOW,
-        known_hours: 1_000,
-        full: 1_000.0,
-        threshold_percent: 90.0,
-        current_percent: Some(80.0),
-        state: State::Warning,
-        outcome: Ok(Made {
-            crossing,
-            breach: [0.5; 3],
-            model: "robust_trend".to_owned(),
-            mase: None,
-            smape: None,
-            coverage: Some(0.8),
-            trend_percent_per_day: 1.0,
-            significant: true,
-            remarks: Vec::new(),
-            horizons: vec![HorizonPoint { days: 30, p10: 80.0, p50: 95.0, p90: 100.0 }],
-        }),
-    }
-}
-
 fn filling() -> Evaluation {
-    disk(Crossing::Within {
-        earliest_ms: Some(NOW + 8 * DAY_MS),
-        likely_ms: Some(NOW + 10 * DAY_MS),
-        latest_ms: Some(NOW + 13 * DAY_MS),
-    })
+    examples::disk(
+        NOW,
+        Crossing::Within {
+            earliest_ms: Some(NOW + 8 * DAY_MS),
+            likely_ms: Some(NOW + 10 * DAY_MS),
+            latest_ms: Some(NOW + 13 * DAY_MS),
+        },
+    )
 }
 
 fn store(db: &Connection, evaluation: &Evaluation) {
@@ -104,7 +76,7 @@ fn what_is_no_longer_short_or_no_longer_there_is_taken_back() {
         .transaction(|db| {
             store(db, &filling());
             follow_all(db, NOW)?;
-            store(db, &disk(Crossing::Never));
+            store(db, &examples::disk(NOW, Crossing::Never));
             follow_all(db, NOW + 1)?;
             let all = capacity_proposals::list(db, None, 10)?;
             assert_eq!(all[0].status, Status::Withdrawn);

@@ -1,32 +1,16 @@
 //! From forecasts to proposals, step by step.
 
 use super::*;
-use crate::capacity::{HorizonPoint, Reason, State};
+use crate::capacity::{HorizonPoint, Reason, examples};
 
 const NOW: Millis = 20_000 * DAY_MS;
 
 fn evaluation(kind: ResourceKind, crossing: Crossing, p50: f64, p90: f64) -> Evaluation {
+    let horizons = [1, 7, 30, 90].map(|days| HorizonPoint { days, p10: p50 - 1.0, p50, p90 }).to_vec();
     Evaluation {
         key: ResourceKey { instance: "db".to_owned(), kind, item: String::new() },
-        made_at_ms: NOW,
-        data_end_ms: NOW,
-        known_hours: 1_000,
-        full: 1_000.0,
-        threshold_percent: 90.0,
-        current_percent: Some(80.0),
-        state: State::Warning,
-        outcome: Ok(Made {
-            crossing,
-            breach: [0.5; 3],
-            model: "robust_trend".to_owned(),
-            mase: None,
-            smape: None,
-            coverage: Some(0.8),
-            trend_percent_per_day: 1.0,
-            significant: true,
-            remarks: Vec::new(),
-            horizons: [1, 7, 30, 90].map(|days| HorizonPoint { days, p10: p50 - 1.0, p50, p90 }).to_vec(),
-        }),
+        outcome: Ok(Made { horizons, ..examples::made(crossing) }),
+        ..examples::disk(NOW, crossing)
     }
 }
 

@@ -118,34 +118,17 @@ fn score(evaluation: &Evaluation, days: u16, used: Option<f64>) -> Option<Score>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capacity::{HorizonPoint, Made, State};
+    use crate::capacity::{HorizonPoint, Made, examples};
+    use crate::records::forecast_scores::Of;
 
     fn evaluation(crossing: Crossing) -> Evaluation {
+        let horizons = vec![HorizonPoint { days: 7, p10: 70.0, p50: 75.0, p90: 80.0 }];
         Evaluation {
-            key: ResourceKey {
-                instance: "db".to_owned(),
-                kind: ResourceKind::Filesystem,
-                item: "/".to_owned(),
-            },
             made_at_ms: 10 * DAY_MS + 60_000,
-            data_end_ms: 10 * DAY_MS,
-            known_hours: 500,
             full: 2_000.0,
-            threshold_percent: 90.0,
             current_percent: Some(70.0),
-            state: State::Normal,
-            outcome: Ok(Made {
-                crossing,
-                breach: [0.0; 3],
-                model: "level".to_owned(),
-                mase: None,
-                smape: None,
-                coverage: None,
-                trend_percent_per_day: 0.0,
-                significant: false,
-                remarks: Vec::new(),
-                horizons: vec![HorizonPoint { days: 7, p10: 70.0, p50: 75.0, p90: 80.0 }],
-            }),
+            outcome: Ok(Made { horizons, ..examples::made(crossing) }),
+            ..examples::disk(10 * DAY_MS, crossing)
         }
     }
 
@@ -194,8 +177,10 @@ mod tests {
                 assert_eq!(score.crossed_at_ms, Some(10 * DAY_MS + 20 * HOUR_MS + 60_000));
                 forecast_scores::add(db, &score)?;
                 assert_eq!(forecast_scores::due(db, 7, window, 100)?.len(), 1);
-                assert_eq!(forecast_scores::list(db, Some(&made.key), 0, 10)?, [score.clone()]);
-                assert_eq!(forecast_scores::list(db, None, 0, 10)?.len(), 1);
+                assert_eq!(forecast_scores::list(db, Of::Component(&made.key), 0, 10)?, [score.clone()]);
+                for (of, count) in [(Of::All, 1), (Of::Instance("db"), 1), (Of::Instance("web"), 0)] {
+                    assert_eq!(forecast_scores::list(db, of, 0, 10)?.len(), count, "{of:?}");
+                }
                 assert_eq!(forecast_scores::prune(db, 18 * DAY_MS)?, 1);
                 Ok::<_, RecordsError>(())
             })

@@ -178,40 +178,21 @@ pub(super) fn urgency(evaluation: &Evaluation) -> (super::State, Millis, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capacity::State;
+    use crate::capacity::{State, examples};
     use crate::config::{Language, TimeZoneName};
 
     fn evaluation(state: State, likely_ms: Option<Millis>, used: f64) -> Evaluation {
+        let crossing = Crossing::Within { earliest_ms: likely_ms, likely_ms, latest_ms: None };
         let outcome = match likely_ms {
             None => Err(Reason { code: "too_short".to_owned(), have: Some(3), need: Some(24) }),
-            Some(_) => Ok(Made {
-                crossing: Crossing::Within { earliest_ms: likely_ms, likely_ms, latest_ms: None },
-                breach: [0.0; 3],
-                model: String::new(),
-                mase: None,
-                smape: None,
-                coverage: None,
-                trend_percent_per_day: 0.0,
-                significant: false,
-                remarks: Vec::new(),
-                horizons: Vec::new(),
-            }),
+            Some(_) => Ok(examples::made(crossing)),
         };
-        Evaluation {
-            key: ResourceKey {
-                instance: "a b/c".to_owned(),
-                kind: ResourceKind::Filesystem,
-                item: "/x y".to_owned(),
-            },
-            made_at_ms: 0,
-            data_end_ms: 0,
-            known_hours: 3,
-            full: 1024.0,
-            threshold_percent: 90.0,
-            current_percent: Some(used),
-            state,
-            outcome,
-        }
+        let key = ResourceKey {
+            instance: "a b/c".to_owned(),
+            kind: ResourceKind::Filesystem,
+            item: "/x y".to_owned(),
+        };
+        Evaluation { key, state, current_percent: Some(used), outcome, ..examples::disk(0, crossing) }
     }
 
     #[test]

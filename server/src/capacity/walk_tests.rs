@@ -7,9 +7,7 @@ use axum::http::{Request, StatusCode, header};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
-use super::{
-    Crossing, Evaluation, HorizonPoint, Made, ResourceKey, ResourceKind, SignalMemory, State, planning,
-};
+use super::{Crossing, Evaluation, ResourceKey, SignalMemory, examples, planning};
 use crate::access::FIRST_RUN_FILE;
 use crate::app::App;
 use crate::config::Config;
@@ -17,36 +15,13 @@ use crate::records::{RecordsError, forecasts};
 use crate::time::{DAY_MS, now_ms};
 
 fn filling(now: i64) -> Evaluation {
-    Evaluation {
-        key: ResourceKey {
-            instance: "db-01".to_owned(),
-            kind: ResourceKind::Filesystem,
-            item: "/data".to_owned(),
-        },
-        made_at_ms: now,
-        data_end_ms: now,
-        known_hours: 1_000,
-        full: 1e12,
-        threshold_percent: 90.0,
-        current_percent: Some(80.0),
-        state: State::Warning,
-        outcome: Ok(Made {
-            crossing: Crossing::Within {
-                earliest_ms: Some(now + 8 * DAY_MS),
-                likely_ms: Some(now + 10 * DAY_MS),
-                latest_ms: None,
-            },
-            breach: [0.5; 3],
-            model: "robust_trend".to_owned(),
-            mase: None,
-            smape: None,
-            coverage: Some(0.8),
-            trend_percent_per_day: 1.0,
-            significant: true,
-            remarks: Vec::new(),
-            horizons: vec![HorizonPoint { days: 30, p10: 80.0, p50: 95.0, p90: 100.0 }],
-        }),
-    }
+    let crossing = Crossing::Within {
+        earliest_ms: Some(now + 8 * DAY_MS),
+        likely_ms: Some(now + 10 * DAY_MS),
+        latest_ms: None,
+    };
+    let disk = examples::disk(now, crossing);
+    Evaluation { key: ResourceKey { instance: "db-01".to_owned(), ..disk.key }, full: 1e12, ..disk }
 }
 
 struct Browser {

@@ -44,9 +44,7 @@ pub(super) fn backup(args: &BackupArgs) -> anyhow::Result<()> {
     if real(parent)?.starts_with(real(&data_dir)?) {
         bail!("{} lies within the data folder itself", args.folder.display());
     }
-    let mut staged = args.folder.clone().into_os_string();
-    staged.push(".partial");
-    let staged = PathBuf::from(staged);
+    let staged = args.folder.with_added_extension("partial");
     copy_all(&data_dir, &staged)?;
     std::fs::rename(&staged, &args.folder)
         .with_context(|| format!("cannot rename {} to {}", staged.display(), args.folder.display()))?;

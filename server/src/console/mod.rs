@@ -5,6 +5,7 @@
 //! pages are readable without JavaScript.
 
 pub mod chart;
+mod document;
 mod error_pages;
 mod format;
 mod overview;
@@ -18,6 +19,7 @@ mod tokens;
 mod trail;
 mod users;
 
+pub(crate) use document::document;
 pub(crate) use error_pages::error_pages;
 pub use page::{Page, PageError, Section, View, render};
 

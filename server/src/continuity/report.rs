@@ -4,10 +4,7 @@
 //! from what the system is now.
 
 use askama::Template;
-use axum::http::{HeaderValue, header};
-use axum::response::{Html, IntoResponse, Response};
-use base64::Engine as _;
-use sha2::{Digest as _, Sha256};
+use axum::response::Response;
 use siaga_protocol::orders::Outcome;
 
 use super::bodies::{load, load_traces, measured_of, reasons_of, rollback_of};
@@ -20,7 +17,7 @@ use super::targets::figures;
 use super::timeline;
 use crate::app::App;
 use crate::config::Language;
-use crate::console::Page;
+use crate::console::{Page, document};
 use crate::http::ApiError;
 use crate::records::drills::{self, Drill};
 use crate::time::{Millis, SECOND_MS, millis, now_ms};
@@ -130,15 +127,7 @@ pub(super) async fn respond(app: &App, id: &str, language: Language) -> Result<R
         drill: &drill,
         page: &page,
     };
-    let html = report.render().map_err(anyhow::Error::from)?;
-    let mut response = Html(html).into_response();
-    let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(STYLE));
-    let policy =
-        format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; frame-ancestors 'none'");
-    if let Ok(policy) = HeaderValue::from_str(&policy) {
-        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
-    Ok(response)
+    document(&report, STYLE)
 }
 
 fn only_rollback(entries: &[JournalEntry]) -> Vec<JournalEntry> {

@@ -1,5 +1,6 @@
 //! HTTP of what comes in: remote write from agents and others, history from imports.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -15,10 +16,10 @@ use super::convert::{self, ConvertError, Writer};
 use super::wire::WireError;
 use crate::access::{Principal, Right};
 use crate::app::App;
-use crate::fleet::silence_limit_ms;
+use crate::fleet::{Presence, silence_limit_ms};
 use crate::http::{Access, ApiError, Caller, Routes};
 use crate::metrics::AppendError;
-use crate::time::{millis, now_ms};
+use crate::time::{Millis, millis, now_ms};
 
 /// Path to which `siaga-server import` sends history; the body is that of remote write.
 pub const HISTORY: &str = "/api/v1/import/write";
@@ -97,10 +98,18 @@ fn answer(samples: usize, histograms: usize) -> Response {
 }
 
 /// Who writes, with what it takes to check it on another thread.
-struct Author {
-    source: String,
-    /// Of an agent: its instance, and the names that recording rules write.
-    agent: Option<(String, Arc<BTreeSet<String>>)>,
+enum Author {
+    User {
+        username: String,
+    },
+    Agent {
+        host_id: String,
+        instance: String,
+        /// Names that recording rules write.
+        recorded: Arc<BTreeSet<String>>,
+        /// Time without samples that is a gap.
+        gap_ms: Millis,
+    },
 }
 
 impl Author {
@@ -108,18 +117,41 @@ impl Author {
         match principal {
             Principal::Agent(host) => {
                 app.presence.note(&host.id, now_ms());
-                let instance = host.instance.clone();
-                Self { source: instance.clone(), agent: Some((instance, app.rules.recorded())) }
+                let silent_after_ms = millis(app.config.current().fleet.silent_after);
+                Self::Agent {
+                    host_id: host.id.clone(),
+                    instance: host.instance.clone(),
+                    recorded: app.rules.recorded(),
+                    gap_ms: silence_limit_ms(silent_after_ms, host.interval_seconds),
+                }
             }
-            Principal::User(user) => Self { source: format!("user:{}", user.username), agent: None },
+            Principal::User(user) => Self::User { username: user.username.clone() },
         }
     }
 
     fn writer(&self) -> Writer<'_> {
-        match &self.agent {
-            Some((instance, recorded)) => Writer::Agent { instance, recorded },
-            None => Writer::User,
+        match self {
+            Self::Agent { instance, recorded, .. } => Writer::Agent { instance, recorded },
+            Self::User { .. } => Writer::User,
         }
+    }
+
+    /// Under which name series are counted.
+    fn source(&self) -> Cow<'_, str> {
+        match self {
+            Self::Agent { instance, .. } => instance.into(),
+            Self::User { username } => format!("user:{username}").into(),
+        }
+    }
+
+    /// Notes the times of samples that were stored.
+    fn note_stored(&self, presence: &Presence, samples: &[(i64, f64)]) {
+        let Self::Agent { host_id, gap_ms, .. } = self else { return };
+        let Some(&(first, _)) = samples.first() else { return };
+        let times = samples
+            .iter()
+            .fold((first, first), |(oldest, newest), &(at_ms, _)| (oldest.min(at_ms), newest.max(at_ms)));
+        presence.note_samples(host_id, times, now_ms(), *gap_ms);
     }
 }
 
@@ -132,25 +164,15 @@ async fn write(
     let packed = Packed::new(&headers, body, app.config.current().http.max_unpacked_bytes)?;
     let author = Author::of(&app, &principal);
     let presence = app.presence.clone();
-    let agent = match &principal {
-        Principal::Agent(host) => {
-            let silent_after_ms = millis(app.config.current().fleet.silent_after);
-            Some((host.id.clone(), silence_limit_ms(silent_after_ms, host.interval_seconds)))
-        }
-        Principal::User(_) => None,
-    };
     let work = app.metrics.with_store(packed.size(), move |store| {
         let unpacked = packed.unpack()?;
         let message = unpacked.message(author.writer())?;
+        let samples = message.columns.samples();
         if !message.columns.is_empty() {
-            store.append_columns(&author.source, &message.columns, now_ms())?;
-            let times = || message.columns.samples().iter().map(|(at_ms, _)| *at_ms);
-            if let (Some((host, gap_ms)), Some(oldest), Some(newest)) = (&agent, times().min(), times().max())
-            {
-                presence.note_samples(host, (oldest, newest), now_ms(), *gap_ms);
-            }
+            store.append_columns(&author.source(), &message.columns, now_ms())?;
+            author.note_stored(&presence, samples);
         }
-        Ok::<_, ApiError>((message.columns.samples().len(), unpacked.histograms(), message.metadata))
+        Ok::<_, ApiError>((samples.len(), unpacked.histograms(), message.metadata))
     });
     let (samples, histograms, metadata) = work.await.ok_or(AppendError::Closed)??;
     // Only now: a request that was refused changes nothing.

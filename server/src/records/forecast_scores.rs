@@ -1,6 +1,6 @@
 //! Rows of scores: what came of forecasts. The forecasts that are due for one are found here too.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, ToSql, params};
 
 use super::Result;
 use super::forecasts::{COLUMNS, Texts, corrupt, evaluation, read};
@@ -82,25 +82,41 @@ pub fn add(db: &Connection, score: &Score) -> Result<()> {
     Ok(())
 }
 
-/// Scores that fell due from `since_ms` on, of one component or of all, newest first, at most `limit`.
+/// Of what scores are wanted.
+#[derive(Debug, Clone, Copy)]
+pub enum Of<'a> {
+    /// Everything.
+    All,
+    /// The components of a host.
+    Instance(&'a str),
+    /// One component.
+    Component(&'a ResourceKey),
+}
+
+/// Scores that fell due from `since_ms` on, newest first, at most `limit`.
 ///
 /// # Errors
 /// If the statement fails.
-pub fn list(db: &Connection, key: Option<&ResourceKey>, since_ms: Millis, limit: u32) -> Result<Vec<Score>> {
-    let of = if key.is_some() { "AND instance = ?3 AND resource = ?4 AND item = ?5" } else { "" };
+pub fn list(db: &Connection, of: Of<'_>, since_ms: Millis, limit: u32) -> Result<Vec<Score>> {
+    let mut values: Vec<&dyn ToSql> = vec![&since_ms, &limit];
+    let kind = if let Of::Component(key) = of { key.kind.code() } else { "" };
+    let condition = match &of {
+        Of::All => "",
+        Of::Instance(instance) => {
+            values.push(instance);
+            "AND instance = ?3"
+        }
+        Of::Component(key) => {
+            values.extend([&key.instance as &dyn ToSql, &kind, &key.item]);
+            "AND instance = ?3 AND resource = ?4 AND item = ?5"
+        }
+    };
     let mut statement = db.prepare_cached(&format!(
         "SELECT instance, resource, item, made_day, days, due_at_ms, p10, p50, p90, threshold_percent, \
          last_percent, actual_percent, foretold, likely_ms, crossed_at_ms FROM forecast_scores \
-         WHERE due_at_ms >= ?1 {of} ORDER BY due_at_ms DESC LIMIT ?2"
+         WHERE due_at_ms >= ?1 {condition} ORDER BY due_at_ms DESC LIMIT ?2"
     ))?;
-    let rows = match key {
-        Some(key) => statement
-            .query_map(params![since_ms, limit, key.instance, key.kind.code(), key.item], score)?
-            .collect::<rusqlite::Result<Vec<_>>>()?,
-        None => {
-            statement.query_map(params![since_ms, limit], score)?.collect::<rusqlite::Result<Vec<_>>>()?
-        }
-    };
+    let rows = statement.query_map(values.as_slice(), score)?.collect::<rusqlite::Result<Vec<_>>>()?;
     rows.into_iter()
         .map(|(mut score, kind, foretold)| {
             score.key.kind =

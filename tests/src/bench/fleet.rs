@@ -2,6 +2,8 @@
 
 use siaga_protocol::remote_write::{self, Label, Sample, TimeSeries, WriteRequest};
 
+use crate::sim::noise;
+
 /// Series of a host.
 pub const SERIES_PER_HOST: usize = 100;
 /// Distance of two collections.
@@ -17,16 +19,14 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 /// Collections come up to this many milliseconds late.
 const JITTER_MS: u64 = 11;
 
-/// SplitMix64 (Steele, Lea, Flood 2014).
+/// Numbers that are the same in every run.
 #[derive(Debug, Clone)]
 struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.0 = noise::mix(self.0);
+        self.0
     }
 
     fn below(&mut self, n: u64) -> i64 {

@@ -182,36 +182,21 @@ fn counted_row(page: &Page, entered: &Entered) -> FormRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capacity::{Component, ComponentKey, HorizonPoint, Made, Reason, ResourceKey, State};
+    use crate::capacity::{Component, ComponentKey, HorizonPoint, Made, Reason, ResourceKey, examples};
     use crate::config::{Language, TimeZoneName};
 
     fn measured(kind: ResourceKind, item: &str, used: f64, forecast: bool) -> Measured {
+        let horizons = vec![HorizonPoint { days: 30, p10: 40.0, p50: 42.5, p90: 45.0 }];
         Measured {
             evaluation: Evaluation {
                 key: ResourceKey { instance: "web-01".to_owned(), kind, item: item.to_owned() },
-                made_at_ms: 0,
-                data_end_ms: 0,
-                known_hours: 100,
-                full: 100.0,
-                threshold_percent: 90.0,
                 current_percent: Some(used),
-                state: State::Normal,
                 outcome: if forecast {
-                    Ok(Made {
-                        crossing: Crossing::Never,
-                        breach: [0.0; 3],
-                        model: "level".to_owned(),
-                        mase: None,
-                        smape: None,
-                        coverage: None,
-                        trend_percent_per_day: 0.0,
-                        significant: false,
-                        remarks: Vec::new(),
-                        horizons: vec![HorizonPoint { days: 30, p10: 40.0, p50: 42.5, p90: 45.0 }],
-                    })
+                    Ok(Made { horizons, ..examples::made(Crossing::Never) })
                 } else {
                     Err(Reason { code: "too_short".to_owned(), have: Some(3), need: Some(24) })
                 },
+                ..examples::disk(0, Crossing::Never)
             },
             statistics: Some(Statistics { peak: used, mean: used, p95: used, hours: 10 }),
             note: String::new(),

@@ -3,11 +3,8 @@
 
 use askama::Template;
 use axum::extract::{Form, State as Shared};
-use axum::http::{HeaderValue, header};
-use axum::response::{Html, IntoResponse as _, Redirect, Response};
-use base64::Engine as _;
+use axum::response::{Html, Redirect, Response};
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
 use super::form::{self, FORECAST_DAYS, FormRow, Measured};
 use super::gather::{Gathered, gather};
@@ -21,7 +18,7 @@ use crate::capacity::plan_pages::{ProposalRow, ScoreRow, component_name};
 use crate::capacity::proposal::Status;
 use crate::capacity::resource::ResourceKind;
 use crate::capacity::{PLAN_AHEAD_DAYS, State, views};
-use crate::console::{Page, PageError, Section, View, render};
+use crate::console::{Page, PageError, Section, View, document, render};
 use crate::http::{ApiError, Caller, Params, Routes, encode_component};
 use crate::records::{audit, capacity_reports};
 use crate::time::{Millis, now_ms};
@@ -335,13 +332,5 @@ async fn print(
         scores: ScoreRow::by_distance(&page, &gathered.scores.distances),
         period_name,
     };
-    let html = render(&template).map_err(failed)?;
-    let mut response = html.into_response();
-    let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(STYLE));
-    let policy =
-        format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; frame-ancestors 'none'");
-    if let Ok(policy) = HeaderValue::from_str(&policy) {
-        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
-    Ok(response)
+    document(&template, STYLE).map_err(failed)
 }

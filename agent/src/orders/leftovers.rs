@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, getpgrp, getpid, getsid, kill_process_group};
+use rustix::process::{Pid, Signal, getpid, kill_process_group};
 use serde::{Deserialize, Serialize};
 
 /// Variable of the environment in which a command bears its mark.
@@ -66,7 +66,7 @@ impl RunningCommand {
             order_id: order_id.map(ToOwned::to_owned),
             action: action.to_owned(),
             boot_id: boot_id(),
-            session: getsid(None).map_or(0, Pid::as_raw_pid),
+            session: Process::own().map_or(0, |agent| agent.session),
             leader: None,
         }
     }
@@ -107,6 +107,7 @@ impl RunningCommand {
         let is_leader = |process: &Process, leader: Leader| {
             process.pid == leader.pid && process.start_ticks == leader.start_ticks
         };
+        let own_group = Process::own().map(|agent| agent.group);
         let proven = self.leader.filter(|leader| processes.iter().any(|process| is_leader(process, *leader)));
         processes
             .iter()
@@ -116,7 +117,7 @@ impl RunningCommand {
             })
             .map(|process| process.group)
             // An agent that such a command started bears its mark too.
-            .filter(|group| *group != getpgrp().as_raw_pid() && *group != getpid().as_raw_pid())
+            .filter(|group| Some(*group) != own_group && *group != getpid().as_raw_pid())
             .collect()
     }
 }
@@ -137,6 +138,12 @@ struct Process {
 }
 
 impl Process {
+    /// The agent itself. Its group and session are 0 where their first process is outside of the agent's container,
+    /// for which `getsid` and `getpgrp` of rustix have no value.
+    fn own() -> Option<Self> {
+        Self::read(getpid().as_raw_pid())
+    }
+
     fn read(pid: i32) -> Option<Self> {
         Self::parse(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }

@@ -165,7 +165,8 @@ impl Api {
     /// Sends, and compares clocks.
     async fn send(&self, request: reqwest::RequestBuilder) -> reqwest::Result<Response> {
         let sent_ms = clock::now_ms();
-        let response = request.send().await?;
+        // By it the server learns of a clock that is off; the answer's tells this host.
+        let response = request.header(DATE, http_date(sent_ms)).send().await?;
         let date = response.headers().get(DATE).and_then(|value| value.to_str().ok());
         if let Some(date) = date.and_then(|text| httpdate::parse_http_date(text).ok()) {
             let offset = clock_offset(clock::unix_ms(date), sent_ms, clock::now_ms());
@@ -305,6 +306,13 @@ async fn read_bounded(mut response: Response, limit: usize) -> Result<Vec<u8>, O
     Ok(body)
 }
 
+/// A time as a `Date` header has it; years after 9999 do not fit in.
+fn http_date(unix_ms: i64) -> String {
+    const MAX_SECONDS: u64 = 253_402_300_799;
+    let seconds = u64::try_from(unix_ms / 1_000).unwrap_or(0).min(MAX_SECONDS);
+    httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
 /// The server's clock minus this host's. `Date` is cut to the second, and was set between sending and answer.
 fn clock_offset(date_ms: i64, sent_ms: i64, answered_ms: i64) -> i64 {
     date_ms + 500 - (sent_ms + answered_ms) / 2
@@ -334,6 +342,17 @@ mod tests {
             ("-1", None),
         ] {
             assert_eq!(parse_retry_after(text, now), expected.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_clock_may_say_anything() {
+        for (ms, text) in [
+            (784_111_777_999, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (-1, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (i64::MAX, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        ] {
+            assert_eq!(http_date(ms), text);
         }
     }
 

@@ -4,6 +4,8 @@
 pub const JOB: &str = "siaga";
 /// 1 while the agent of `instance` is heard, else 0. Written by the server.
 pub const UP: &str = "up";
+/// The clock of the host `instance` minus the server's in seconds, to about a second. Written by the server.
+pub const HOST_CLOCK_DIFFERENCE: &str = "siaga_host_clock_difference_seconds";
 /// Start of the names of all series of forecasts. Written by the server.
 pub const FORECAST_PREFIX: &str = "siaga_forecast_";
 /// Days until `resource` passes its threshold; labels `instance`, `resource`, `item`, `bound` (earliest, likely, latest).

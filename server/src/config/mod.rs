@@ -236,6 +236,9 @@ pub struct Fleet {
     /// An agent that was not heard for this long is silent, but never sooner than three of its intervals.
     #[serde(with = "humantime_serde")]
     pub silent_after: Duration,
+    /// How far a host's clock may be from the server's; a clock that is further off for as long is an incident.
+    #[serde(with = "humantime_serde")]
+    pub max_clock_difference: Duration,
     /// How long a one-time enrolment token is good.
     #[serde(with = "humantime_serde")]
     pub enrol_token_valid: Duration,
@@ -247,6 +250,7 @@ impl Default for Fleet {
     fn default() -> Self {
         Self {
             silent_after: Duration::from_secs(60),
+            max_clock_difference: Duration::from_secs(60),
             enrol_token_valid: Duration::from_secs(86_400),
             max_hosts: 10_000,
         }

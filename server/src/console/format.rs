@@ -169,6 +169,21 @@ impl Page {
         self.tv(key, &[("n", &count.to_string())])
     }
 
+    /// A length of time in its two largest units: `1 hari 2 jam`, `75 detik` as `1 menit 15 detik`.
+    #[must_use]
+    pub fn duration_exact(&self, length_ms: Millis) -> String {
+        const UNITS: [Millis; 4] = [DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS];
+        let largest = UNITS.into_iter().position(|unit| length_ms >= unit).unwrap_or(UNITS.len() - 1);
+        let unit = UNITS[largest];
+        let first = self.duration(length_ms);
+        match UNITS.get(largest + 1) {
+            Some(&smaller) if length_ms % unit >= smaller => {
+                format!("{first} {}", self.duration((length_ms % unit) / smaller * smaller))
+            }
+            _ => first,
+        }
+    }
+
     /// How long ago: `3 menit yang lalu`.
     #[must_use]
     pub fn ago(&self, at_ms: Millis, now_ms: Millis) -> String {
@@ -251,6 +266,21 @@ mod tests {
         assert_eq!(page(Language::English).day_short(at), "24 Nov");
         assert_eq!(page(Language::Indonesian).month_short(at), "Nov 2026");
         assert_eq!(page(Language::Indonesian).duration(125_000), "2 menit");
+    }
+
+    #[test]
+    fn a_length_is_told_in_its_two_largest_units() {
+        for (ms, told) in [
+            (95_400_000, "1 hari 2 jam"),
+            (86_400_000, "1 hari"),
+            (86_460_000, "1 hari"),
+            (75_900, "1 menit 15 detik"),
+            (3_600_999, "1 jam"),
+            (9_000, "9 detik"),
+            (30, "30 milidetik"),
+        ] {
+            assert_eq!(page(Language::Indonesian).duration_exact(ms), told, "{ms}");
+        }
     }
 
     #[test]

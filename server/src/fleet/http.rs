@@ -9,7 +9,10 @@ use siaga_protocol::agent_api::{ActionOffer, EnrolRequest, EnrolResponse, Hello}
 use siaga_protocol::orders::{OrderBatch, OrderResult, public_key_text};
 use siaga_protocol::paths;
 
-use super::{EnrolError, enrol, is_plain_name, is_silent, new_enrol_token, note_refusal, orders, retire};
+use super::{
+    ClockVerdict, EnrolError, HostClock, enrol, is_plain_name, is_silent, new_enrol_token, note_refusal,
+    orders, retire,
+};
 use crate::access::Right;
 use crate::app::App;
 use crate::http::{Access, ApiError, Caller, JsonBody, OptionalJsonBody, Params, Routes};
@@ -163,7 +166,18 @@ pub struct HostBody {
     started_at_ms: Option<Millis>,
     last_heard_ms: Millis,
     silent: bool,
+    /// Only while its clock is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock: Option<ClockBody>,
     actions: Vec<ActionOffer>,
+}
+
+/// A wrong clock in answers.
+#[derive(Debug, Serialize)]
+struct ClockBody {
+    /// The host's minus the server's.
+    difference_ms: Millis,
+    since_ms: Millis,
 }
 
 impl HostBody {
@@ -171,6 +185,8 @@ impl HostBody {
         Self {
             last_heard_ms: app.presence.last_heard(&host),
             silent: host_is_silent(app, &host, now),
+            clock: wrong_clock(app, &host, now)
+                .map(|clock| ClockBody { difference_ms: clock.difference_ms, since_ms: clock.since_ms }),
             id: host.id,
             instance: host.instance,
             hostname: host.hostname,
@@ -188,6 +204,13 @@ impl HostBody {
 pub fn host_is_silent(app: &App, host: &hosts::Host, now: Millis) -> bool {
     let silent_after = millis(app.config.current().fleet.silent_after);
     is_silent(now, app.presence.last_heard(host), app.presence.down(), silent_after, host.interval_seconds)
+}
+
+/// A host's clock, if it is wrong. That of a silent host is not judged.
+#[must_use]
+pub fn wrong_clock(app: &App, host: &hosts::Host, now: Millis) -> Option<HostClock> {
+    let clock = app.presence.clock(&host.id).filter(|clock| clock.verdict == ClockVerdict::Wrong)?;
+    (!host_is_silent(app, host, now)).then_some(clock)
 }
 
 async fn list_hosts(State(app): State<App>) -> Result<Json<Vec<HostBody>>, ApiError> {

@@ -3,6 +3,7 @@
 //! Invariants: a host keeps its identity through a new enrolment; an order is signed, bears an expiry and is
 //! answered once; presence is kept in memory and written down at intervals, so that a heartbeat costs no disk write.
 
+mod clock;
 mod enrolment;
 pub mod http;
 mod order_key;
@@ -10,6 +11,7 @@ pub mod orders;
 mod presence;
 mod retire;
 
+pub use clock::{HostClock, Verdict as ClockVerdict};
 pub use enrolment::{EnrolError, enrol, is_plain_name, new_enrol_token, note_refusal};
 pub use order_key::load_or_create as load_order_key;
 pub use presence::{DownTime, News, Presence, is_silent, silence_limit_ms};

@@ -1,8 +1,12 @@
-//! When each agent was last heard, when it counts as silent, and how new its samples are.
+//! When each agent was last heard, when it counts as silent, what its clock says, and how new its samples are.
+//!
+//! Times of samples stay those of the host's clock, right or wrong: what a query sees goes by them, so what can be
+//! concluded from its answer does as well. Of a host that is further behind than queries look back nothing is concluded.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::clock::{ClockWatch, HostClock};
 use crate::records::{Records, RecordsError, hosts, server_state};
 use crate::time::{Millis, SECOND_MS};
 
@@ -78,6 +82,7 @@ struct Entry {
     heard_ms: Option<Millis>,
     /// Whether `heard_ms` is to be written down.
     dirty: bool,
+    clock: Option<ClockWatch>,
     samples: Option<Samples>,
 }
 
@@ -151,6 +156,19 @@ impl Presence {
         let mut entries = self.entries();
         let entry = entries.entry(host_id.to_owned()).or_default();
         (entry.heard_ms, entry.dirty) = (Some(now_ms), true);
+    }
+
+    /// Notes what a host's clock said when it sent a request. It may differ from the server's by `allowed_ms`.
+    pub fn note_clock(&self, host_id: &str, host_ms: Millis, now_ms: Millis, allowed_ms: Millis) {
+        let mut entries = self.entries();
+        let entry = entries.entry(host_id.to_owned()).or_default();
+        entry.clock = Some(ClockWatch::after(entry.clock, host_ms, now_ms, allowed_ms));
+    }
+
+    /// A host's clock beside the server's; `None` before this process had a request of the host that bears its time.
+    #[must_use]
+    pub fn clock(&self, host_id: &str) -> Option<HostClock> {
+        self.entries().get(host_id).and_then(|entry| entry.clock).map(|watch| watch.clock())
     }
 
     /// Notes the times of the oldest and the newest sample of a request that was stored.

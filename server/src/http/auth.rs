@@ -1,6 +1,6 @@
 //! Finds out who is asking, once per request, and guards each route with the access that it names.
 
-use std::time::Instant;
+use std::time::{Instant, UNIX_EPOCH};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method, Uri, header};
@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use super::{Access, ApiError, Kind};
 use crate::access::{AuthError, Principal, authenticate};
 use crate::app::App;
-use crate::time::now_ms;
+use crate::time::{Millis, SECOND_MS, millis, now_ms};
 
 /// Counts each request under its route's pattern.
 pub(super) async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -27,8 +27,12 @@ pub(super) async fn count(State(app): State<App>, request: Request, next: Next) 
 
 /// Puts the [`Principal`] into the request, if somebody says who is asking.
 pub(super) async fn identify(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    match authenticate(&app, request.headers(), now_ms()).await {
+    let now = now_ms();
+    match authenticate(&app, request.headers(), now).await {
         Ok(Some(principal)) => {
+            if let Principal::Agent(host) = &principal {
+                note_clock(&app, &host.id, request.headers(), now);
+            }
             request.extensions_mut().insert(principal);
         }
         Ok(None) => {}
@@ -39,6 +43,22 @@ pub(super) async fn identify(State(app): State<App>, mut request: Request, next:
         Err(AuthError::Records(error)) => return ApiError::from(error).into_response(),
     }
     next.run(request).await
+}
+
+/// Notes the clock of an agent that says when it sent its request; a request by itself, so that what it waits for
+/// (orders) does not count.
+fn note_clock(app: &App, host_id: &str, headers: &HeaderMap, now: Millis) {
+    let Some(sent_ms) = headers.get(header::DATE).and_then(|date| date_ms(date.to_str().ok()?)) else {
+        return;
+    };
+    let allowed_ms = millis(app.config.current().fleet.max_clock_difference);
+    app.presence.note_clock(host_id, sent_ms, now, allowed_ms);
+}
+
+/// The time in a `Date` header: it is cut to the second, so the middle of that.
+fn date_ms(text: &str) -> Option<Millis> {
+    let since = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(millis(since).saturating_add(SECOND_MS / 2))
 }
 
 /// Lets a request through only with the access that its route names.
@@ -104,6 +124,14 @@ pub fn same_site(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_date_of_a_request_is_read_to_the_middle_of_its_second() {
+        assert_eq!(date_ms("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777_500));
+        for text in ["", "yesterday", "Sun, 06 Nov 1994", "Wed, 31 Dec 1969 23:59:59 GMT"] {
+            assert_eq!(date_ms(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_form_counts_only_from_this_very_site() {

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 pub(crate) use agents::host_was_heard;
 pub use handling::HandlingError;
 pub use priority::{Impact, Priority, Urgency, priority_of};
-pub use signal::{AGENT_COMPONENT, Cause, Grade, Graded, Severity, Signal, SignalSource};
+pub use signal::{AGENT_COMPONENT, CLOCK_COMPONENT, Cause, Grade, Graded, Severity, Signal, SignalSource};
 pub use silence::{Silence, silence};
 pub use state::{EventKind, State};
 
@@ -31,9 +31,9 @@ use crate::app::{App, every};
 use crate::config::Config;
 use crate::time::{Millis, millis, now_ms};
 
-/// How often silent agents are looked for.
+/// How often silent agents and wrong clocks are looked for.
 const AGENT_INTERVAL: Duration = Duration::from_secs(5);
-/// How often `up` is written.
+/// How often `up` and the differences of clocks are written.
 const UP_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Takes over the complete set of active signals of one source: opens, joins, updates, ends, resolves. Idempotent.

@@ -7,6 +7,9 @@ use crate::time::Millis;
 /// The component that stands for a host's agent, and with it for the host itself.
 pub const AGENT_COMPONENT: &str = "agent";
 
+/// The component that stands for a host's clock.
+pub const CLOCK_COMPONENT: &str = "clock";
+
 /// Who reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SignalSource {
@@ -14,7 +17,7 @@ pub enum SignalSource {
     Alert,
     /// A forecast that reaches its threshold soon.
     Forecast,
-    /// An agent that is silent.
+    /// What the server sees of an agent: silence, a wrong clock.
     Agent,
     /// A drill that failed.
     Drill,

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::Result;
 use super::incidents::coded;
-use crate::incidents::{Grade, Impact, Severity, Signal, SignalSource, Urgency};
+use crate::incidents::{Cause, Grade, Impact, Severity, Signal, SignalSource, Urgency};
 use crate::time::Millis;
 
 /// A stored signal.
@@ -174,15 +174,17 @@ pub fn end(db: &Connection, id: &str, now_ms: Millis) -> Result<()> {
     Ok(())
 }
 
-/// Hosts that a signal of a source stands for.
+/// Causes that a signal of a source stands for, each with when it began.
 ///
 /// # Errors
 /// If the statement fails.
-pub fn standing_instances(db: &Connection, source: SignalSource) -> Result<Vec<String>> {
+pub fn standing_causes(db: &Connection, source: SignalSource) -> Result<Vec<(Cause, Millis)>> {
     let mut statement = db.prepare_cached(
-        "SELECT DISTINCT i.instance FROM incident_signals s JOIN incidents i ON i.id = s.incident_id \
-         WHERE s.source = ?1 AND s.ended_at_ms IS NULL",
+        "SELECT i.instance, i.component, s.started_at_ms FROM incident_signals s \
+         JOIN incidents i ON i.id = s.incident_id WHERE s.source = ?1 AND s.ended_at_ms IS NULL",
     )?;
-    let rows = statement.query_map([source.code()], |row| row.get(0))?;
+    let rows = statement.query_map([source.code()], |row| {
+        Ok((Cause { instance: row.get(0)?, component: row.get(1)? }, row.get(2)?))
+    })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
-use siaga_tests::harness::{Agent, Server, wait_for};
+use reqwest::Method;
+use serde_json::{Value, json};
+use siaga_protocol::paths;
+use siaga_tests::harness::{Agent, Api, Server, wait_for};
 
 /// The built-in rules wait a minute before they fire.
 const LONG: Duration = Duration::from_secs(180);
@@ -50,6 +52,17 @@ async fn incidents(server: &Server, component: Option<&str>) -> Vec<Value> {
     all.into_iter().filter(|one| component.is_none_or(|component| one["component"] == component)).collect()
 }
 
+/// Enrols a host without an agent; gives its instance and the API with its token.
+async fn enrolled(server: &Server, hostname: &str) -> (String, Api) {
+    let token = server.command(&["enrol-token"]).unwrap();
+    let request = json!({
+        "token": token.trim(), "hostname": hostname, "machine_id": hostname, "agent_version": "0.1.0"
+    });
+    let answer = server.api.post(paths::ENROL, &request).await.unwrap();
+    let text = |name: &str| answer[name].as_str().unwrap().to_owned();
+    (text("instance"), server.api.with_token(&text("agent_token")))
+}
+
 fn resolved(incident: &Value) -> bool {
     !incident["resolved_at_ms"].is_null()
 }
@@ -83,6 +96,40 @@ async fn a_filled_filesystem_opens_exactly_one_incident_and_freeing_it_resolves_
     let all = incidents(&server, Some(&component)).await;
     assert_eq!(all.len(), 1);
     assert_eq!(all[0]["number"], opened["number"]);
+}
+
+#[tokio::test]
+async fn a_host_with_a_wrong_clock_is_an_incident_until_its_clock_is_right() {
+    let config =
+        "[rules]\ndefaults = false\n[incidents]\nhold = \"1s\"\n[fleet]\nmax_clock_difference = \"3s\"\n";
+    let server = Server::start(config).await.unwrap();
+    let (instance, agent) = enrolled(&server, "web").await;
+    // What an agent does all the time, with a clock that is behind by so much.
+    let ask = async |behind: Duration| {
+        let date = httpdate::fmt_http_date(SystemTime::now() - behind);
+        let request = agent.request(Method::GET, paths::ORDERS).header("date", date);
+        assert!(request.send().await.unwrap().status().is_success());
+    };
+    let behind = Duration::from_secs(26 * 3_600 + 5);
+    let opened = wait_for("the incident of the clock", LONG, async || {
+        ask(behind).await;
+        incidents(&server, None).await.pop()
+    })
+    .await;
+    assert_eq!((&opened["component"], &opened["instance"]), (&"clock".into(), &instance.as_str().into()));
+    assert_eq!(opened["priority"], "high", "{opened}");
+    assert_eq!(opened["title_id"], "Jam server web terlambat 1 hari 2 jam");
+    let host = server.api.get(&format!("/api/v1/hosts/{instance}")).await.unwrap();
+    assert_eq!(host["clock"]["difference_ms"].as_i64().map(|ms| ms / 60_000), Some(-26 * 60), "{host}");
+
+    wait_for("the incident to resolve", LONG, async || {
+        ask(Duration::ZERO).await;
+        incidents(&server, None).await.iter().all(resolved).then_some(())
+    })
+    .await;
+    assert_eq!(incidents(&server, None).await.len(), 1);
+    let host = server.api.get(&format!("/api/v1/hosts/{instance}")).await.unwrap();
+    assert!(host["clock"].is_null(), "{host}");
 }
 
 #[tokio::test]

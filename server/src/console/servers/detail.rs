@@ -13,8 +13,8 @@ use crate::app::App;
 use crate::console::overview::{BlockRow, incident_row};
 use crate::console::page::{Page, PageError, Section, View, render};
 use crate::continuity::drill_link;
-use crate::fleet::http::host_is_silent;
-use crate::fleet::{self, RetireError};
+use crate::fleet::http::{host_is_silent, wrong_clock};
+use crate::fleet::{self, HostClock, RetireError};
 use crate::http::{ApiError, Caller};
 use crate::metrics::QueryError;
 use crate::records::hosts::{self, Host};
@@ -84,7 +84,14 @@ pub(super) async fn show(
     let template = DetailTemplate {
         page: &page,
         state: host_state(host_is_silent(&app, &host, now), &figures.unwrap_or_default(), limits),
-        facts: facts(&page, &host, app.presence.last_heard(&host), &agent, now),
+        facts: facts(
+            &page,
+            &host,
+            app.presence.last_heard(&host),
+            wrong_clock(&app, &host, now),
+            &agent,
+            now,
+        ),
         host: &host,
         tabs: tabs(&page, stretch),
         charts,
@@ -130,11 +137,12 @@ fn facts(
     page: &Page,
     host: &Host,
     heard: Millis,
+    clock: Option<HostClock>,
     agent: &AgentCost,
     now: Millis,
 ) -> Vec<(&'static str, String)> {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
-    vec![
+    let mut facts = vec![
         ("servers.hostname", host.hostname.clone()),
         ("servers.heard", format!("{} ({})", page.ago(heard, now), page.datetime_seconds(heard))),
         ("servers.enrolled", page.datetime(host.enrolled_at_ms)),
@@ -148,7 +156,18 @@ fn facts(
             or_dash(agent.collect_seconds.map(|value| format!("{} ms", page.number(value * 1_000.0, 1)))),
         ),
         ("servers.agent_spool", or_dash(agent.spool_bytes.map(|value| page.bytes(value)))),
-    ]
+    ];
+    if let Some(clock) = clock {
+        facts.insert(2, ("servers.clock", clock_text(page, clock)));
+    }
+    facts
+}
+
+fn clock_text(page: &Page, clock: HostClock) -> String {
+    let (difference, time) =
+        (page.duration_exact(clock.difference_ms.abs()), page.datetime_seconds(clock.since_ms));
+    let key = if clock.difference_ms < 0 { "servers.clock_behind" } else { "servers.clock_ahead" };
+    page.tv(key, &[("difference", &difference), ("time", &time)])
 }
 
 fn tabs(page: &Page, current: Stretch) -> Vec<Tab> {

@@ -10,6 +10,7 @@ use siaga_forecast::{
 
 use super::resource::ResourceKey;
 use super::state::{State, state};
+use super::usage::Standing;
 use crate::time::{DAY_MS, Millis};
 
 /// Distances in days at which each forecast is kept for later scoring.
@@ -26,6 +27,8 @@ pub struct Subject {
     pub threshold_percent: f64,
     /// Use now, or as last seen, in percent.
     pub current_percent: Option<f64>,
+    /// What that is worth.
+    pub standing: Standing,
     /// Use hour by hour, up to the last whole hour.
     pub history: HourlySeries,
 }
@@ -150,10 +153,52 @@ pub struct Evaluation {
     pub threshold_percent: f64,
     /// Use then, or as last seen, in percent.
     pub current_percent: Option<f64>,
+    /// What that is worth: of what is read from the records, no more than that it was so when it was made.
+    pub standing: Standing,
     /// State for people.
     pub state: State,
     /// The forecast, or why there is none.
     pub outcome: Result<Made, Reason>,
+}
+
+impl Evaluation {
+    /// Whether the use has reached its threshold: the one rule of what is exceeded now. What is late or of too few
+    /// samples has not.
+    #[must_use]
+    pub fn is_exceeded(&self) -> bool {
+        self.standing == Standing::Firm
+            && self.current_percent.is_some_and(|now| now >= self.threshold_percent)
+    }
+
+    /// When the threshold is passed; what is exceeded now is so without a forecast too.
+    #[must_use]
+    pub fn crossing(&self) -> Option<Crossing> {
+        if self.is_exceeded() {
+            return Some(Crossing::Past);
+        }
+        self.outcome.as_ref().ok().map(|made| made.crossing)
+    }
+
+    /// Sets the forecast against the use of `now_ms`, so that "passed" always means exceeded now, and finds the state.
+    ///
+    /// What stood above its threshold in the last whole hour and is below it now may be above it any moment; without new
+    /// samples nobody knows.
+    pub(super) fn settle(&mut self, now_ms: Millis, lead_ms: Millis) {
+        let exceeded = self.is_exceeded();
+        let firm = self.standing == Standing::Firm && self.current_percent.is_some();
+        if let Ok(made) = &mut self.outcome {
+            let past = made.crossing == Crossing::Past;
+            if exceeded {
+                made.crossing = Crossing::Past;
+            } else if past && firm {
+                let now = Some(now_ms);
+                made.crossing = Crossing::Within { earliest_ms: now, likely_ms: now, latest_ms: now };
+            } else if past {
+                self.outcome = Err(Reason::plain("unconfirmed"));
+            }
+        }
+        self.state = state(self.crossing(), now_ms, lead_ms);
+    }
 }
 
 /// Evaluates a resource. `lead_ms` is the time within which a date is a reason to act.
@@ -178,7 +223,7 @@ pub fn evaluate(subject: &Subject, made_at_ms: Millis, lead_ms: Millis) -> (Eval
         }
         Err(refusal) => (Err(reason(&refusal)), None),
     };
-    let evaluation = Evaluation {
+    let mut evaluation = Evaluation {
         key: subject.key.clone(),
         made_at_ms,
         data_end_ms,
@@ -186,15 +231,11 @@ pub fn evaluate(subject: &Subject, made_at_ms: Millis, lead_ms: Millis) -> (Eval
         full: subject.full,
         threshold_percent: subject.threshold_percent,
         current_percent: subject.current_percent,
-        state: state(
-            subject.current_percent,
-            subject.threshold_percent,
-            outcome.as_ref().ok().map(|made| made.crossing),
-            made_at_ms,
-            lead_ms,
-        ),
+        standing: subject.standing,
+        state: State::Unknown,
         outcome,
     };
+    evaluation.settle(made_at_ms, lead_ms);
     (evaluation, paths)
 }
 
@@ -295,6 +336,7 @@ mod tests {
             full: 1_000.0,
             threshold_percent: 90.0,
             current_percent: Some(current_percent),
+            standing: Standing::Firm,
             history: HourlySeries { start_ms: 0, values },
         }
     }
@@ -351,5 +393,25 @@ mod tests {
         assert_eq!(evaluation.state, State::Critical);
         let (evaluation, _) = evaluate(&disk(Vec::new(), 95.0), 0, LEAD);
         assert_eq!(evaluation.state, State::Critical);
+    }
+
+    #[test]
+    fn passed_means_exceeded_now_whatever_the_last_hour_was() {
+        let high = |standing, current| {
+            let subject = Subject { standing, ..disk(vec![950.0; 24 * 14], current) };
+            evaluate(&subject, 14 * DAY_MS, LEAD).0
+        };
+        let cleaned = high(Standing::Firm, 40.0);
+        let at = Some(14 * DAY_MS);
+        let any_moment = Crossing::Within { earliest_ms: at, likely_ms: at, latest_ms: at };
+        assert_eq!((cleaned.crossing(), cleaned.state), (Some(any_moment), State::Critical));
+        for standing in [Standing::Brief, Standing::Late { at_ms: 0 }] {
+            let nobody_knows = high(standing, 95.0);
+            assert_eq!((nobody_knows.crossing(), nobody_knows.state), (None, State::Unknown), "{standing:?}");
+            assert_eq!(nobody_knows.outcome.unwrap_err().code, "unconfirmed");
+            let young = Subject { standing, ..disk(vec![950.0; 3], 95.0) };
+            let (young, _) = evaluate(&young, 3 * HOUR_MS, LEAD);
+            assert_eq!((young.crossing(), young.state), (None, State::Unknown), "{standing:?}");
+        }
     }
 }

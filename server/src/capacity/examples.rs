@@ -1,7 +1,7 @@
 //! Evaluations for tests: a disk that is used to four fifths and grows by a point a day. A test states what it is about
 //! and takes the rest from here.
 
-use super::{Crossing, Evaluation, HorizonPoint, Made, ResourceKey, ResourceKind, State};
+use super::{Crossing, Evaluation, HorizonPoint, Made, ResourceKey, ResourceKind, Standing, State};
 use crate::time::Millis;
 
 /// A forecast with this crossing.
@@ -34,6 +34,7 @@ pub(super) fn disk(at_ms: Millis, crossing: Crossing) -> Evaluation {
         full: 1_000.0,
         threshold_percent: 90.0,
         current_percent: Some(80.0),
+        standing: Standing::Firm,
         state: State::Warning,
         outcome: Ok(made(crossing)),
     }

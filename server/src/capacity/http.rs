@@ -60,7 +60,11 @@ struct ForecastBody {
     full: f64,
     threshold_percent: f64,
     current_percent: Option<f64>,
-    /// `past`, `within` or `never`; none without a forecast.
+    /// What the use now is worth: `firm`, `brief` (too few samples to be judged) or `late`.
+    standing: &'static str,
+    /// When the use now was measured, if that is `late`.
+    current_at_ms: Option<Millis>,
+    /// `past` (exceeded now), `within` or `never`; none without a forecast.
     crossing: Option<&'static str>,
     earliest_ms: Option<Millis>,
     likely_ms: Option<Millis>,
@@ -97,11 +101,11 @@ impl serde::Serialize for State {
 impl ForecastBody {
     fn new(evaluation: Evaluation, signal_since_ms: Option<Millis>, english: &crate::console::Page) -> Self {
         let now = now_ms();
+        let crossing = evaluation.crossing();
         let (made, reason) = match evaluation.outcome {
             Ok(made) => (Some(made), None),
             Err(reason) => (None, Some(reason)),
         };
-        let crossing = made.as_ref().map(|made| made.crossing);
         let dates = match crossing {
             Some(Crossing::Within { earliest_ms, likely_ms, latest_ms }) => {
                 [earliest_ms, likely_ms, latest_ms]
@@ -122,6 +126,8 @@ impl ForecastBody {
             full: evaluation.full,
             threshold_percent: evaluation.threshold_percent,
             current_percent: evaluation.current_percent,
+            standing: evaluation.standing.code(),
+            current_at_ms: evaluation.standing.late_ms(),
             crossing: crossing.map(|crossing| match crossing {
                 Crossing::Past => "past",
                 Crossing::Never => "never",

@@ -1,6 +1,6 @@
 //! Reads what a host's resources were and are, through a source of series that a test can stand in for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use siaga_forecast::{Aggregate, HourlySeries};
@@ -9,6 +9,7 @@ use siaga_promql::Value;
 use super::evaluation::Subject;
 use super::history_cache::{HistoryCache, Hours};
 use super::resource::{ListedFilesystem, Queries, ResourceKey, ResourceKind, choose_filesystems, queries};
+use super::usage::{self, Hearing, Standing, Usage};
 use crate::config::Capacity;
 use crate::metrics::{Metrics, QueryError};
 use crate::time::{HOUR_MS, Millis, millis};
@@ -90,6 +91,8 @@ pub struct Reader<'a> {
     pub cache: &'a HistoryCache,
     /// How late a sample may come.
     pub late_ms: Millis,
+    /// How the host is heard.
+    pub hearing: Hearing,
     /// Now.
     pub now_ms: Millis,
 }
@@ -117,13 +120,15 @@ async fn measure_kind(
     kind: ResourceKind,
     reader: Reader<'_>,
 ) -> Result<Vec<Subject>, QueryError> {
-    let Reader { config, cache, late_ms, now_ms } = reader;
+    let Reader { config, cache, late_ms, hearing, now_ms } = reader;
     let queries = queries(kind, instance);
     let listed = list(kind, source.instant(&queries.listing, now_ms).await?);
     if listed.is_empty() {
         return Ok(Vec::new());
     }
-    let now = by_item(kind, source.instant(&queries.now, now_ms).await?);
+    let key_of = |item: &str| ResourceKey { instance: instance.to_owned(), kind, item: item.to_owned() };
+    let wanted: BTreeSet<_> = listed.iter().map(|(item, _)| key_of(item)).collect();
+    let now = usage::of_host(source, instance, kind, &wanted, hearing, now_ms).await?;
     let end_ms = now_ms.div_euclid(HOUR_MS) * HOUR_MS;
     let start_ms = end_ms - millis(config.history).div_euclid(HOUR_MS) * HOUR_MS;
     let (mut history, from_ms) = cache.take(instance, kind, start_ms, late_ms);
@@ -131,12 +136,17 @@ async fn measure_kind(
     cache.put(instance, kind, start_ms, end_ms, &history);
     let subject = |(item, full): (String, f64)| {
         let past = history.get(&item).map_or(&[][..], Vec::as_slice);
-        // A silent host stands where it was last seen.
-        let last = now.get(&item).and_then(|points| points.last()).or(past.last()).map(|(_, value)| *value);
+        let key = key_of(&item);
+        // What is measured no more stands where it was last seen.
+        let last = || {
+            past.last().map(|(at_ms, used)| Usage { used: *used, standing: Standing::Late { at_ms: *at_ms } })
+        };
+        let usage = now.get(&key).copied().or_else(last).filter(|usage| usage.used.is_finite());
         Subject {
             history: hourly_series(past, end_ms),
-            current_percent: last.filter(|value| value.is_finite()).map(|value| value / full * 100.0),
-            key: ResourceKey { instance: instance.to_owned(), kind, item },
+            current_percent: usage.map(|usage| usage.used / full * 100.0),
+            standing: usage.map_or(Standing::Brief, |usage| usage.standing),
+            key,
             full,
             threshold_percent: kind.threshold(config).get(),
         }

@@ -3,7 +3,7 @@
 //! - Rules: `resource` (what is forecast), `evaluation` (one forecast in percent and dates), `state` (words),
 //!   `signal_rule` (when it becomes an incident).
 //! - Around them: `measure` reads series (`history_cache`: only what is new), `pass` evaluates the fleet and stores, `publish` writes PromQL series,
-//!   `notice` words incidents, `live` sets forecasts against the use of now, `http` and `pages` show.
+//!   `notice` words incidents, `usage` says what is used now and what that is worth, `live` sets forecasts against it, `http` and `pages` show.
 //! - Planning: `score` (what a forecast was worth), `proposal` (what follows from a shortage), `component` (the register);
 //!   around them `scoring` and `planning`; `plan_http` and `plan_pages` show.
 //! - `calendar`: events that are known beforehand. `report`: the periodic report.
@@ -32,6 +32,7 @@ mod score;
 mod scoring;
 mod signal_rule;
 mod state;
+mod usage;
 pub(crate) mod views;
 
 use std::time::Duration;
@@ -53,6 +54,7 @@ pub use resource::{ResourceKey, ResourceKind};
 pub use score::{Foretold, Score, Summary, summarise};
 pub use signal_rule::{SignalMemory, SignalRule, advance, is_due};
 pub use state::State;
+pub use usage::{Hearing, Standing};
 
 use crate::app::{App, every};
 

@@ -81,7 +81,9 @@ pub(super) async fn hand_over(app: &App) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capacity::{Crossing, Evaluation, Made, ResourceKey, ResourceKind, SignalMemory, State};
+    use crate::capacity::{
+        Crossing, Evaluation, Made, ResourceKey, ResourceKind, SignalMemory, Standing, State,
+    };
     use crate::config::TimeZoneName;
     use crate::time::DAY_MS;
 
@@ -117,6 +119,7 @@ mod tests {
             full: 100.0 * 1024.0,
             threshold_percent: 90.0,
             current_percent: Some(80.0),
+            standing: Standing::Firm,
             state: State::Warning,
             outcome: Ok(made),
         };

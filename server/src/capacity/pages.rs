@@ -54,6 +54,8 @@ struct ListRow {
     resource: String,
     address: String,
     now: String,
+    /// When that was measured, where it is past.
+    as_of: Option<String>,
     threshold: String,
     /// Earliest, likely, latest, each with how far away it is; none where there is no date.
     dates: Option<[(String, String); 3]>,
@@ -72,6 +74,7 @@ impl ListRow {
             resource: views::resource_name(page, &evaluation.key),
             address: views::address(&evaluation.key),
             now: now_text(page, evaluation),
+            as_of: views::as_of(page, evaluation),
             threshold: page.percent(evaluation.threshold_percent),
             dates: made.and_then(|made| views::dates_and_distances(page, made, now_ms)),
             reason: views::without_dates(page, evaluation),
@@ -216,7 +219,9 @@ fn one_an_hour(mut past: Vec<Evaluation>) -> Vec<Evaluation> {
 
 fn facts(page: &Page, latest: &Latest, now_ms: Millis) -> Vec<(String, String)> {
     let evaluation = &latest.evaluation;
-    let mut facts = vec![("capacity.use", now_text(page, evaluation))];
+    let now = now_text(page, evaluation);
+    let now = views::as_of(page, evaluation).map_or(now.clone(), |as_of| format!("{now}, {as_of}"));
+    let mut facts = vec![("capacity.use", now)];
     facts.push(("capacity.threshold", views::amount(page, evaluation, evaluation.threshold_percent)));
     if let Ok(made) = &evaluation.outcome {
         let [earliest, likely, last] = views::dates(page, made, now_ms);

@@ -12,6 +12,7 @@ use super::measure::{Reader, SeriesSource, measure_host};
 use super::resource::ResourceKey;
 use super::signal_rule::{SignalMemory, SignalRule, advance};
 use super::state::State;
+use super::usage;
 use crate::app::App;
 use crate::config::Capacity;
 use crate::records::forecasts::{self, Run};
@@ -95,6 +96,7 @@ async fn run_alone(app: &App, scope: Scope) -> anyhow::Result<Run> {
     }
     let instances = instances(app, scope).await?;
     let thresholds = app.records.run(|db| capacity_components::thresholds(db)).await?;
+    let hearings = usage::hearings(app, now_ms()).await?;
     let mut run = Run { started_at_ms, duration_ms: 0, hosts: 0, resources: 0, refused: 0, failed_hosts: 0 };
     let mut last_error = None;
     for (done, instance) in instances.iter().enumerate() {
@@ -105,7 +107,10 @@ async fn run_alone(app: &App, scope: Scope) -> anyhow::Result<Run> {
             app.forecasting.set(Some(Progress { started_at_ms, done, total: instances.len() }));
         }
         run.hosts += 1;
-        let reader = Reader { config: &config, cache: &app.forecasting.cache, late_ms, now_ms: now_ms() };
+        // Retired meanwhile.
+        let Some(hearing) = hearings.get(instance).copied() else { continue };
+        let cache = &app.forecasting.cache;
+        let reader = Reader { config: &config, cache, late_ms, hearing, now_ms: now_ms() };
         match evaluate_host(&app.metrics, instance, reader, &thresholds).await {
             Ok(evaluated) => {
                 run.resources += i64::try_from(evaluated.len()).unwrap_or(i64::MAX);
@@ -206,6 +211,7 @@ fn interrupted(subject: Subject, now_ms: Millis) -> Evaluation {
         full: subject.full,
         threshold_percent: subject.threshold_percent,
         current_percent: subject.current_percent,
+        standing: subject.standing,
         state: State::Unknown,
         outcome: Err(Reason::plain("interrupted")),
     }

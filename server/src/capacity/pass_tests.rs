@@ -26,6 +26,12 @@ impl GrowingDisk {
     fn value(&self, query: &str, at_ms: Millis) -> Option<f64> {
         assert!(query.contains("instance=\"db\""), "{query}");
         let born = at_ms > self.born_ms;
+        if query.contains("ts_of_last") {
+            return born.then_some(at_ms as f64 / 1_000.0);
+        }
+        if query.contains("count_over_time") && !query.contains("cpu") {
+            return born.then_some(2.0);
+        }
         if query.contains("node_filesystem") {
             let answer = if query.contains("unless") { SIZE } else { self.used(at_ms) };
             born.then_some(answer)
@@ -37,7 +43,8 @@ impl GrowingDisk {
     }
 
     fn reading(&self, query: &str, times: impl Iterator<Item = Millis>) -> Vec<Reading> {
-        let labels = [("mountpoint", "/data"), ("device", "/dev/sdb"), ("fstype", "ext4")];
+        let labels =
+            [("instance", "db"), ("mountpoint", "/data"), ("device", "/dev/sdb"), ("fstype", "ext4")];
         let labels: BTreeMap<String, String> =
             labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let points: Vec<_> = times.filter_map(|at| Some((at, self.value(query, at)?))).collect();
@@ -67,7 +74,9 @@ impl SeriesSource for GrowingDisk {
 
 async fn evaluated(source: &GrowingDisk, cache: &HistoryCache) -> Vec<Evaluation> {
     let config = Capacity::default();
-    let reader = Reader { config: &config, cache, late_ms: 26 * HOUR_MS, now_ms: source.now_ms };
+    let now_ms = source.now_ms;
+    let hearing = crate::capacity::Hearing { last_heard_ms: now_ms, patience_ms: 60_000 };
+    let reader = Reader { config: &config, cache, late_ms: 26 * HOUR_MS, hearing, now_ms };
     let all = evaluate_host(source, "db", reader, &BTreeMap::new()).await.unwrap();
     all.into_iter().map(|(evaluation, _)| evaluation).collect()
 }

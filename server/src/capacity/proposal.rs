@@ -175,12 +175,11 @@ pub struct Happened {
 pub(super) fn shortage(evaluation: &Evaluation, now_ms: Millis) -> Option<Draft> {
     let made = evaluation.outcome.as_ref().ok()?;
     let ahead_ms = now_ms + Millis::from(PLAN_AHEAD_DAYS) * DAY_MS;
+    let stays = || made.horizons.iter().any(|p| p.days >= 7 && p.p50 >= evaluation.threshold_percent);
     let (dates, due_ms) = match made.crossing {
         // A peak that is over in a week is no shortage.
-        Crossing::Past => {
-            let stays = made.horizons.iter().any(|p| p.days >= 7 && p.p50 >= evaluation.threshold_percent);
-            stays.then_some(([None; 3], now_ms))?
-        }
+        crossing if is_peak(crossing, evaluation) && !stays() => return None,
+        Crossing::Past => ([None; 3], now_ms),
         Crossing::Within { earliest_ms, likely_ms: Some(likely), latest_ms } if likely <= ahead_ms => {
             ([earliest_ms, Some(likely), latest_ms], earliest_ms.unwrap_or(likely).max(now_ms))
         }
@@ -210,6 +209,15 @@ pub(super) fn shortage(evaluation: &Evaluation, now_ms: Millis) -> Option<Draft>
             coverage: made.coverage,
         },
     })
+}
+
+/// Whether what is passed, or was in the last hour before the evaluation, may be but a peak.
+fn is_peak(crossing: Crossing, evaluation: &Evaluation) -> bool {
+    match crossing {
+        Crossing::Past => true,
+        Crossing::Within { likely_ms, .. } => likely_ms.is_some_and(|likely| likely <= evaluation.made_at_ms),
+        Crossing::Never => false,
+    }
 }
 
 /// The largest use that has to be met: the upper path, or the trend where the path ends at a full disk.
@@ -270,7 +278,9 @@ pub(super) fn step(evaluation: &Evaluation, newest: Option<&Proposal>, now_ms: M
 fn is_over(evaluation: &Evaluation, now_ms: Millis) -> bool {
     match evaluation.outcome.as_ref().map(|made| made.crossing) {
         Err(_) => false,
-        Ok(Crossing::Past | Crossing::Never) => true,
+        Ok(Crossing::Never) => true,
+        Ok(crossing) if is_peak(crossing, evaluation) => true,
+        Ok(Crossing::Past) => true,
         Ok(Crossing::Within { likely_ms, .. }) => {
             likely_ms.is_none_or(|likely| likely > now_ms + WITHDRAW_BEYOND_DAYS * DAY_MS)
         }

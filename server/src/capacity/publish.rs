@@ -1,6 +1,6 @@
 //! The newest forecasts as series of their own, so that dashboards and rules can use them.
 //!
-//! A resource without a forecast has no sample; "not within a year" is `+Inf`.
+//! "Not within a year" is `+Inf`, exceeded now is 0. A resource without a forecast has no other sample.
 
 use siaga_protocol::metric_names::{FORECAST_DAYS, FORECAST_PERCENT};
 
@@ -18,7 +18,8 @@ const PUBLISHED_DAYS: [u16; 3] = [7, 30, 90];
 /// # Errors
 /// If the records or the store fail.
 pub(super) async fn run(app: &App) -> anyhow::Result<()> {
-    let latest = app.records.run(|db| forecasts::latest(db)).await?;
+    let mut latest = app.records.run(|db| forecasts::latest(db)).await?;
+    super::live::judge(app, &mut latest).await;
     let now = now_ms();
     let samples = latest.iter().flat_map(|latest| samples(&latest.evaluation, now)).collect();
     app.metrics.append_own(samples).await?;
@@ -27,7 +28,7 @@ pub(super) async fn run(app: &App) -> anyhow::Result<()> {
 
 /// Samples of one evaluation at `now_ms`.
 fn samples(evaluation: &Evaluation, now_ms: Millis) -> Vec<OwnSample> {
-    let Ok(made) = &evaluation.outcome else { return Vec::new() };
+    let Some(crossing) = evaluation.crossing() else { return Vec::new() };
     let key = &evaluation.key;
     let sample = |name: &str, labels: &[(&str, &str)], value| {
         let mut all = vec![
@@ -42,7 +43,7 @@ fn samples(evaluation: &Evaluation, now_ms: Millis) -> Vec<OwnSample> {
     };
     let days =
         |at: Option<Millis>| at.map_or(f64::INFINITY, |at| (at - now_ms).max(0) as f64 / DAY_MS as f64);
-    let bounds = match made.crossing {
+    let bounds = match crossing {
         Crossing::Past => [0.0; 3],
         Crossing::Never => [f64::INFINITY; 3],
         Crossing::Within { earliest_ms, likely_ms, latest_ms } => {
@@ -54,7 +55,8 @@ fn samples(evaluation: &Evaluation, now_ms: Millis) -> Vec<OwnSample> {
         .zip(bounds)
         .map(|(bound, value)| sample(FORECAST_DAYS, &[("bound", bound)], value))
         .collect();
-    for point in made.horizons.iter().filter(|point| PUBLISHED_DAYS.contains(&point.days)) {
+    let horizons = evaluation.outcome.iter().flat_map(|made| &made.horizons);
+    for point in horizons.filter(|point| PUBLISHED_DAYS.contains(&point.days)) {
         let horizon = format!("{}d", point.days);
         for (quantile, value) in [("0.1", point.p10), ("0.5", point.p50), ("0.9", point.p90)] {
             samples.push(sample(FORECAST_PERCENT, &[("quantile", quantile), ("horizon", &horizon)], value));
@@ -66,7 +68,7 @@ fn samples(evaluation: &Evaluation, now_ms: Millis) -> Vec<OwnSample> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capacity::{HorizonPoint, Made, Reason, ResourceKey, ResourceKind, State};
+    use crate::capacity::{HorizonPoint, Made, Reason, ResourceKey, ResourceKind, Standing, State};
 
     fn evaluation(crossing: Crossing) -> Evaluation {
         let made = Made {
@@ -89,6 +91,7 @@ mod tests {
             full: 100.0,
             threshold_percent: 90.0,
             current_percent: None,
+            standing: Standing::Firm,
             state: State::Normal,
             outcome: Ok(made),
         }
@@ -109,6 +112,11 @@ mod tests {
     fn without_a_forecast_there_is_no_sample() {
         let mut refused = evaluation(Crossing::Never);
         refused.outcome = Err(Reason::plain("too_short"));
+        assert_eq!(samples(&refused, 0), []);
+        refused.current_percent = Some(refused.threshold_percent);
+        let values: Vec<f64> = samples(&refused, 0).iter().map(|s| s.value).collect();
+        assert_eq!(values, [0.0; 3], "as the page says it");
+        refused.standing = Standing::Late { at_ms: 0 };
         assert_eq!(samples(&refused, 0), []);
     }
 }

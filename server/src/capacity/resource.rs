@@ -79,6 +79,10 @@ impl ResourceKey {
     }
 }
 
+/// How far back use of now is looked for: the mean of processors and memory, and long enough for agents that collect
+/// every five minutes, the slowest that is allowed.
+const RECENT: &str = "15m";
+
 /// How long a filesystem that is no longer reported stays in the list.
 const LISTED_FOR: &str = "7d";
 
@@ -87,8 +91,14 @@ const LISTED_FOR: &str = "7d";
 pub(super) struct Queries {
     /// What there is, now: the value is what `full` means (bytes), except for processors.
     pub listing: String,
-    /// Use now, in the unit of `listing`'s value for filesystems, in percent for the others.
+    /// Use now, in the unit of `listing`'s value for filesystems, in percent for the others: a mean but for filesystems.
     pub now: String,
+    /// Time of the newest sample that `now` stands on, in seconds.
+    pub seen: String,
+    /// The same, of all that is listed.
+    pub last_seen: String,
+    /// A value for what was measured for long enough to be judged.
+    pub enough: String,
     /// Use of each hour, in the same unit as `now`.
     pub history: String,
 }
@@ -99,10 +109,10 @@ pub(super) fn queries(kind: ResourceKind, instance: &str) -> Queries {
     queries_of(kind, &format!("instance=\"{}\"", escape(instance)))
 }
 
-/// Use now of every host's resources of a kind.
+/// The queries of a kind of resource of all hosts.
 #[must_use]
-pub(super) fn fleet_now(kind: ResourceKind) -> String {
-    queries_of(kind, "instance!=\"\"").now
+pub(super) fn fleet_queries(kind: ResourceKind) -> Queries {
+    queries_of(kind, "instance!=\"\"")
 }
 
 fn queries_of(kind: ResourceKind, host: &str) -> Queries {
@@ -115,7 +125,10 @@ fn queries_of(kind: ResourceKind, host: &str) -> Queries {
                 listing: format!(
                     "last_over_time({size}[{LISTED_FOR}]) unless (last_over_time({readonly}[{LISTED_FOR}]) == 1)"
                 ),
-                now: format!("{size} - {avail}"),
+                now: format!("last_over_time({size}[{RECENT}]) - last_over_time({avail}[{RECENT}])"),
+                seen: format!("ts_of_last_over_time({avail}[{RECENT}])"),
+                last_seen: format!("ts_of_last_over_time({avail}[{LISTED_FOR}])"),
+                enough: format!("count_over_time({avail}[{RECENT}]) >= 2"),
                 history: format!("last_over_time({size}[1h]) - min_over_time({avail}[1h])"),
             }
         }
@@ -124,7 +137,12 @@ fn queries_of(kind: ResourceKind, host: &str) -> Queries {
             let available = format!("node_memory_MemAvailable_bytes{{{host}}}");
             Queries {
                 listing: format!("last_over_time({total}[{LISTED_FOR}])"),
-                now: format!("100 * (1 - {available} / {total})"),
+                now: format!(
+                    "100 * (1 - avg_over_time({available}[{RECENT}]) / last_over_time({total}[{RECENT}]))"
+                ),
+                seen: format!("ts_of_last_over_time({available}[{RECENT}])"),
+                last_seen: format!("ts_of_last_over_time({available}[{LISTED_FOR}])"),
+                enough: format!("count_over_time({available}[5m] offset 10m)"),
                 history: format!("100 * (1 - min_over_time({available}[1h]) / last_over_time({total}[1h]))"),
             }
         }
@@ -137,10 +155,13 @@ fn queries_of(kind: ResourceKind, host: &str) -> Queries {
                     "100 * (1 - sum by (instance) (rate({idle}[{window}])) / sum by (instance) (rate({all}[{window}])))"
                 )
             };
+            let seen = |window: &str| format!("max by (instance) (ts_of_last_over_time({idle}[{window}]))");
             Queries {
                 listing: format!("count by (instance) (last_over_time({idle}[{LISTED_FOR}]))"),
-                // As the page of servers asks: the long window is for agents that the short one does not see.
-                now: format!("{} or {}", busy("2m"), busy("11m")),
+                now: busy(RECENT),
+                seen: seen(RECENT),
+                last_seen: seen(LISTED_FOR),
+                enough: format!("count by (instance) (count_over_time({idle}[5m] offset 10m))"),
                 history: busy("1h"),
             }
         }

@@ -72,7 +72,7 @@ impl Figures {
             return known.get(key).copied();
         }
         let known = match source.instant(&queries(key.kind, &key.instance).history, at_ms).await {
-            Ok(readings) => super::live::by_key(key.kind, &readings),
+            Ok(readings) => super::usage::by_key(key.kind, &readings),
             Err(error) => {
                 tracing::warn!(host.instance = key.instance, %error, "use for a score not read");
                 BTreeMap::new()

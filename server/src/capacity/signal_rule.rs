@@ -6,6 +6,7 @@
 
 use super::evaluation::{Crossing, Evaluation};
 use super::state::CRITICAL_WITHIN_MS;
+use super::usage::Standing;
 use crate::time::Millis;
 
 /// Limits of the rule.
@@ -67,10 +68,10 @@ pub struct SignalMemory {
     pub since_ms: Option<Millis>,
 }
 
-/// The memory after a further evaluation.
+/// The memory after a further evaluation. Without new samples of the resource nothing is concluded.
 #[must_use]
 pub fn advance(memory: SignalMemory, evaluation: &Evaluation, rule: &SignalRule) -> SignalMemory {
-    if evaluation.data_end_ms <= memory.counted_ms {
+    if evaluation.data_end_ms <= memory.counted_ms || evaluation.standing != Standing::Firm {
         return memory;
     }
     let (active, due) = (memory.since_ms.is_some(), is_due(evaluation, rule));
@@ -125,6 +126,7 @@ mod tests {
             full: 1.0,
             threshold_percent: 90.0,
             current_percent: Some(used),
+            standing: Standing::Firm,
             state: State::Warning,
             outcome: Ok(made),
         }
@@ -181,6 +183,19 @@ mod tests {
     #[test]
     fn evaluations_of_the_same_data_count_once() {
         assert_eq!(run(&[(1, true), (1, true), (1, true), (1, true)]), [false; 4]);
+    }
+
+    #[test]
+    fn a_silent_host_neither_starts_nor_ends_a_signal() {
+        let late = |hour, due| Evaluation {
+            standing: Standing::Late { at_ms: 0 },
+            ..evaluation(hour, Some(10), 70.0, due)
+        };
+        let walk = |memory, due| (1..9).fold(memory, |memory, hour| advance(memory, &late(hour, due), &RULE));
+        let on = SignalMemory { since_ms: Some(1), ..SignalMemory::default() };
+        for (memory, due) in [(SignalMemory::default(), true), (on, false)] {
+            assert_eq!(walk(memory, due), memory);
+        }
     }
 
     #[test]

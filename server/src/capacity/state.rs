@@ -52,24 +52,10 @@ impl State {
     }
 }
 
-/// Whether a use has reached its threshold: the one rule of what is exceeded now.
+/// The state that follows from when the threshold is passed, if that is known.
 #[must_use]
-pub(super) fn is_exceeded(current_percent: Option<f64>, threshold_percent: f64) -> bool {
-    current_percent.is_some_and(|now| now >= threshold_percent)
-}
-
-/// The state that follows from the use now and the forecast, if there is one. What is exceeded now is critical with or
-/// without a forecast.
-#[must_use]
-pub(super) fn state(
-    current_percent: Option<f64>,
-    threshold_percent: f64,
-    crossing: Option<Crossing>,
-    now_ms: Millis,
-    lead_ms: Millis,
-) -> State {
+pub(super) fn state(crossing: Option<Crossing>, now_ms: Millis, lead_ms: Millis) -> State {
     match crossing {
-        _ if is_exceeded(current_percent, threshold_percent) => State::Critical,
         Some(Crossing::Past) => State::Critical,
         Some(Crossing::Within { likely_ms: Some(likely), .. }) if likely - now_ms <= CRITICAL_WITHIN_MS => {
             State::Critical
@@ -87,26 +73,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_follow_from_date_and_use() {
+    fn the_words_follow_from_the_date() {
         let within = |days: i64| {
             Some(Crossing::Within { earliest_ms: Some(0), likely_ms: Some(days * DAY_MS), latest_ms: None })
         };
         let only_early =
             Some(Crossing::Within { earliest_ms: Some(DAY_MS), likely_ms: None, latest_ms: None });
-        for (current, crossing, wanted) in [
-            (Some(50.0), Some(Crossing::Never), State::Normal),
-            (Some(50.0), within(30), State::Normal),
-            (Some(50.0), within(14), State::Warning),
-            (Some(50.0), within(3), State::Critical),
-            (Some(50.0), only_early, State::Normal),
-            (Some(95.0), Some(Crossing::Past), State::Critical),
-            (Some(95.0), Some(Crossing::Never), State::Critical),
-            (Some(90.0), within(30), State::Critical),
-            (Some(95.0), None, State::Critical),
-            (Some(50.0), None, State::Unknown),
-            (None, None, State::Unknown),
+        for (crossing, wanted) in [
+            (Some(Crossing::Never), State::Normal),
+            (within(30), State::Normal),
+            (within(14), State::Warning),
+            (within(3), State::Critical),
+            (only_early, State::Normal),
+            (Some(Crossing::Past), State::Critical),
+            (None, State::Unknown),
         ] {
-            assert_eq!(state(current, 90.0, crossing, 0, 14 * DAY_MS), wanted, "{current:?} {crossing:?}");
+            assert_eq!(state(crossing, 0, 14 * DAY_MS), wanted, "{crossing:?}");
         }
     }
 

@@ -47,7 +47,7 @@ pub(super) fn without_dates(page: &Page, evaluation: &Evaluation) -> String {
     match &evaluation.outcome {
         Ok(Made { crossing: Crossing::Past, .. }) => page.t("capacity.past"),
         Ok(_) => page.t("capacity.not_within_a_year"),
-        Err(_) if evaluation.state == super::State::Critical => page.t("capacity.past"),
+        Err(_) if evaluation.is_exceeded() => page.t("capacity.past"),
         Err(why) => reason(page, why),
     }
 }
@@ -97,6 +97,12 @@ pub(super) fn amount(page: &Page, evaluation: &Evaluation, percent: f64) -> Stri
         }
         ResourceKind::Memory | ResourceKind::Cpu => page.percent(percent),
     }
+}
+
+/// When the use of now was measured, where that is past: `per 12 Nov 2026 10.15`.
+pub(super) fn as_of(page: &Page, evaluation: &Evaluation) -> Option<String> {
+    let at_ms = evaluation.standing.late_ms().filter(|_| evaluation.current_percent.is_some())?;
+    Some(page.tv("capacity.as_of", &[("when", &page.datetime_short(at_ms))]))
 }
 
 /// Name of a model for people; the code where it has none.
@@ -224,7 +230,7 @@ mod tests {
     fn every_code_has_its_text_in_both_languages() {
         for language in [Language::Indonesian, Language::English] {
             let page = Page::detached(language, "LPSE", TimeZoneName::default(), false);
-            for code in ["too_short", "stale", "counter", "unusable", "interrupted"] {
+            for code in ["too_short", "stale", "counter", "unusable", "interrupted", "unconfirmed"] {
                 let text = reason(&page, &Reason { code: code.to_owned(), have: Some(3), need: Some(24) });
                 assert!(!text.contains("capacity.") && !text.contains("%{"), "{text}");
             }

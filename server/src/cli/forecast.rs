@@ -30,6 +30,8 @@ struct Forecast {
     item: String,
     state: String,
     current_percent: Option<f64>,
+    #[serde(default)]
+    standing: String,
     threshold_percent: f64,
     crossing: Option<String>,
     earliest_days: Option<f64>,
@@ -66,12 +68,14 @@ fn row(forecast: &Forecast) -> [String; 9] {
     } else {
         format!("{} {}", forecast.resource, forecast.item)
     };
+    let now = percent(forecast.current_percent);
+    let now = if forecast.standing == "late" { format!("{now} (late)") } else { now };
     let why = forecast.reason_text.clone().or_else(|| forecast.model.clone()).unwrap_or_default();
     [
         forecast.state.clone(),
         forecast.instance.clone(),
         resource,
-        percent(forecast.current_percent),
+        now,
         percent(Some(forecast.threshold_percent)),
         days(forecast.earliest_days),
         days(forecast.likely_days),
@@ -105,6 +109,7 @@ mod tests {
             state: "unknown".to_owned(),
             current_percent: None,
             crossing: None,
+            standing: "brief".to_owned(),
             reason_text: Some("needs 24 hours\u{1b}".to_owned()),
             ..base.clone()
         };

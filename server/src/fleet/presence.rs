@@ -185,6 +185,16 @@ impl Presence {
         news(samples, now_ms, host.interval_seconds)
     }
 
+    /// How old the newest sample of something on a host may be that is told as its present state.
+    #[must_use]
+    pub fn sample_patience_ms(&self, host: &hosts::Host, now_ms: Millis) -> Millis {
+        let slack_ms = match self.news(host, now_ms) {
+            News::Current { .. } => MAX_AGE_SLACK_MS,
+            News::Late => LATE_SLACK_MS,
+        };
+        LATE_INTERVALS * i64::from(host.interval_seconds) * SECOND_MS + slack_ms
+    }
+
     /// When a host was last heard: by this process, else as recorded, else when it enrolled.
     #[must_use]
     pub fn last_heard(&self, host: &hosts::Host) -> Millis {

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::{RecordsError, Result};
+use crate::capacity::Standing;
 use crate::capacity::{
     Crossing, Evaluation, HorizonPoint, Made, Paths, Remark, ResourceKey, ResourceKind, SignalMemory, State,
 };
@@ -170,6 +171,7 @@ pub(super) fn evaluation(row: &Row<'_>) -> rusqlite::Result<(Evaluation, Texts)>
         full: row.get(6)?,
         threshold_percent: row.get(7)?,
         current_percent: row.get(8)?,
+        standing: Standing::Late { at_ms: row.get(3)? },
         state: State::Unknown,
         outcome: Err(crate::capacity::Reason::plain("unusable")),
     };

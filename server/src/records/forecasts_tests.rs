@@ -17,6 +17,7 @@ fn evaluation(item: &str, made_at_ms: Millis, outcome: Outcome) -> Evaluation {
         full: 1e12,
         threshold_percent: 90.0,
         current_percent: Some(71.5),
+        standing: crate::capacity::Standing::Late { at_ms: made_at_ms },
         state: State::Warning,
         outcome,
     }

@@ -127,11 +127,13 @@ fn ahead(page: &Page, evaluation: &Evaluation) -> String {
 
 /// When a component needs more, if that is in sight.
 fn need(page: &Page, evaluation: &Evaluation, now_ms: Millis) -> Option<String> {
-    match evaluation.outcome.as_ref().map(|made| made.crossing) {
-        Ok(Crossing::Past) => Some(page.t("capacity.past")),
-        Ok(Crossing::Within { likely_ms: Some(likely), .. }) => Some(views::date(page, Some(likely), now_ms)),
-        Ok(Crossing::Never | Crossing::Within { .. }) => None,
-        Err(_) => Some(page.t("capacity.report.unknown")),
+    match evaluation.crossing() {
+        Some(Crossing::Past) => Some(page.t("capacity.past")),
+        Some(Crossing::Within { likely_ms: Some(likely), .. }) => {
+            Some(views::date(page, Some(likely), now_ms))
+        }
+        Some(Crossing::Never | Crossing::Within { .. }) => None,
+        None => Some(page.t("capacity.report.unknown")),
     }
 }
 

@@ -122,7 +122,7 @@ fn agreed(gathered: &Gathered) -> usize {
 
 /// Whether a component has passed its threshold, or is expected to within the time that plans reach.
 fn is_short(one: &Measured) -> bool {
-    if one.evaluation.current_percent.is_some_and(|now| now >= one.evaluation.threshold_percent) {
+    if one.evaluation.is_exceeded() {
         return true;
     }
     let until = one.evaluation.made_at_ms + Millis::from(PLAN_AHEAD_DAYS) * crate::time::DAY_MS;

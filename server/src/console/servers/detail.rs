@@ -80,10 +80,13 @@ pub(super) async fn show(
         Ok((figures, charts, agent)) => (figures, charts, agent, None),
         Err(error) => (None, Vec::new(), AgentCost::default(), Some(error.to_string())),
     };
+    let silent = host_is_silent(&app, &host, now);
+    // What a silent agent cost when it was last heard is no news.
+    let agent = if silent { AgentCost::default() } else { agent };
     let (incidents, asset) = related(&app, &page, &host, now).await.map_err(|e| failed(e.into()))?;
     let template = DetailTemplate {
         page: &page,
-        state: host_state(host_is_silent(&app, &host, now), &figures.unwrap_or_default(), limits),
+        state: host_state(silent, &figures.unwrap_or_default(), limits),
         facts: facts(
             &page,
             &host,

@@ -81,7 +81,10 @@ struct AssetBody {
     created_at_ms: Millis,
     entered_at_ms: Option<Millis>,
     entered_by: String,
+    /// When its agent last sent an inventory.
     seen_at_ms: Option<Millis>,
+    /// When something last changed.
+    changed_at_ms: Option<Millis>,
     #[serde(skip_serializing_if = "Option::is_none")]
     seen: Option<Inventory>,
 }
@@ -100,6 +103,7 @@ impl AssetBody {
             entered_at_ms: asset.entered_at_ms,
             entered_by: asset.entered_by,
             seen_at_ms: asset.seen_at_ms,
+            changed_at_ms: asset.changed_at_ms,
             seen,
         }
     }

@@ -1,5 +1,7 @@
 //! Pages of the register: `/aset` and `/aset/{code}`.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::response::{Html, Redirect};
@@ -15,6 +17,7 @@ use crate::console::{Page, PageError, Section, View, render};
 use crate::http::{ApiError, Caller, Params, Routes, encode_component};
 use crate::records::asset_changes::{self, AssetChange};
 use crate::records::assets::{self, Asset, Filter};
+use crate::records::{RecordsError, hosts};
 use crate::time::{Millis, now_ms};
 
 /// Assets on one page of the list.
@@ -51,6 +54,7 @@ struct ListTemplate<'a> {
     total: u64,
     /// Number, address, whether it is the one shown; empty if there is one page only.
     pages: Vec<(u32, String, bool)>,
+    heard: Heard,
     now: Millis,
 }
 
@@ -63,12 +67,29 @@ impl ListTemplate<'_> {
         value_text(self.page, asset)
     }
 
-    fn seen(&self, asset: &Asset) -> String {
-        asset.seen_at_ms.map_or_else(|| "–".to_owned(), |at| self.page.ago(at, self.now))
+    fn heard(&self, asset: &Asset) -> String {
+        self.heard.of(asset).map_or_else(|| "–".to_owned(), |at| self.page.ago(at, self.now))
     }
 
     fn may_enter(&self) -> bool {
         self.page.may(Right::ManageAssets)
+    }
+}
+
+/// When the agents of the hosts in service were last heard, by the host's identifier. An inventory comes only when it
+/// differs, so that its time says nothing of the agent.
+struct Heard(BTreeMap<String, Millis>);
+
+impl Heard {
+    async fn read(app: &App) -> Result<Self, RecordsError> {
+        let hosts = app.records.run(|db| hosts::list(db)).await?;
+        Ok(Self(hosts.iter().map(|host| (host.id.clone(), app.presence.last_heard(host))).collect()))
+    }
+
+    /// The agent of an asset; of a host that is not in service any more, its last inventory.
+    fn of(&self, asset: &Asset) -> Option<Millis> {
+        let host = asset.host_id.as_ref()?;
+        self.0.get(host).copied().max(asset.seen_at_ms)
     }
 }
 
@@ -100,8 +121,9 @@ async fn list(
     let found = app.records.run(move |db| assets::list(db, &filter, PAGE_SIZE, offset)).await;
     let (assets, total) = found.map_err(|e| PageError::new(&page, e))?;
     let pages = page_links(&params, total);
+    let heard = Heard::read(&app).await.map_err(|e| PageError::new(&page, e))?;
     let template =
-        ListTemplate { page: &page, params: &params, assets: &assets, total, pages, now: now_ms() };
+        ListTemplate { page: &page, params: &params, assets: &assets, total, pages, heard, now: now_ms() };
     render(&template).map_err(|e| PageError::new(&page, e))
 }
 
@@ -184,12 +206,19 @@ type TextField<'a> = (&'static str, &'static str, &'a str);
 struct ShowTemplate<'a> {
     page: &'a Page,
     asset: &'a Asset,
+    heard: Heard,
     seen: Option<&'a Inventory>,
     packages: &'a [&'a Package],
     package_filter: &'a str,
     /// Packages that the search finds, also those that are not shown.
     packages_found: &'a usize,
     changes: &'a [AssetChange],
+}
+
+/// When the agent was last heard, and when something last changed: two things that one time cannot say.
+fn seen_when(page: &Page, heard_ms: Option<Millis>, changed_ms: Option<Millis>) -> String {
+    let when = |at: Option<Millis>| at.map_or_else(|| "–".to_owned(), |at| page.datetime(at));
+    page.tv("assets.seen_when", &[("heard", &when(heard_ms)), ("changed", &when(changed_ms))])
 }
 
 impl ShowTemplate<'_> {
@@ -246,8 +275,7 @@ impl ShowTemplate<'_> {
     }
 
     fn seen_when(&self) -> String {
-        let when = self.asset.seen_at_ms.map(|at| self.page.datetime(at)).unwrap_or_default();
-        self.page.tv("assets.seen_when", &[("when", &when)])
+        seen_when(self.page, self.heard.of(self.asset), self.asset.changed_at_ms)
     }
 
     fn when(&self, change: &AssetChange) -> String {
@@ -314,9 +342,11 @@ async fn show(
         .collect();
     let packages_found = packages.len();
     packages.truncate(PACKAGES_SHOWN);
+    let heard = Heard::read(&app).await.map_err(|e| PageError::new(&page, e))?;
     let template = ShowTemplate {
         page: &page,
         asset: &asset,
+        heard,
         seen: seen.as_ref(),
         packages: &packages,
         package_filter: params.paket.trim(),

@@ -20,7 +20,7 @@ mod trail;
 mod users;
 
 pub(crate) use document::document;
-pub(crate) use error_pages::error_pages;
+pub(crate) use error_pages::{ErrorPages, error_pages};
 pub use page::{Page, PageError, Section, View, render};
 
 use crate::http::Routes;

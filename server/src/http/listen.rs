@@ -16,6 +16,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use super::connections::Door;
 use super::{auth, problem, time_limit};
 use crate::app::App;
+use crate::console::ErrorPages;
 
 /// Time that running requests get at the end.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -59,17 +60,20 @@ pub enum ListenError {
     Serve(#[source] std::io::Error),
 }
 
-pub(super) fn layers(router: Router<App>, app: &App) -> Router<App> {
+pub(super) fn layers(router: Router<App>, app: &App, errors: &ErrorPages) -> Router<App> {
     let config = app.config.current();
     let header = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
+    // Within the layer that knows who is asking, for the frame of the page; and around all that may refuse before.
+    let error_pages = || axum::middleware::from_fn_with_state(errors.clone(), crate::console::error_pages);
     router
-        .layer(axum::middleware::from_fn_with_state(app.clone(), crate::console::error_pages))
+        .layer(error_pages())
         .layer(axum::middleware::from_fn_with_state(app.clone(), auth::identify))
         .layer(CatchPanicLayer::new())
         .layer(axum::middleware::from_fn_with_state(app.clone(), auth::count))
         .layer(axum::middleware::from_fn_with_state(app.clone(), time_limit::bounded))
+        .layer(error_pages())
         .layer(axum::middleware::from_fn(problem::in_one_form))
         .layer(DefaultBodyLimit::max(config.http.max_body_bytes))
         .layer(CompressionLayer::new())

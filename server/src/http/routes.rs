@@ -10,6 +10,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use super::{ApiError, auth};
 use crate::access::Right;
 use crate::app::App;
+use crate::console::ErrorPages;
 
 /// Largest body of a request that needs no login: a form or a small document. What anybody may send is not held.
 const MAX_PUBLIC_BODY_BYTES: usize = 64 << 10;
@@ -36,9 +37,9 @@ impl From<Right> for Access {
 /// What a route gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Data, for programs.
+    /// Data, for programs: errors are JSON.
     Api,
-    /// A page, for people: who is not signed in is led to the login.
+    /// A page, for people: who is not signed in is led to the login, and errors are pages.
     Page,
 }
 
@@ -182,6 +183,8 @@ pub(super) fn all_routes() -> Routes {
 
 /// The whole service.
 pub fn router(app: App) -> Router {
-    let routes = all_routes().into_router().fallback(async || ApiError::not_found("this address"));
-    super::listen::layers(routes, &app).with_state(app)
+    let routes = all_routes();
+    let errors = ErrorPages::new(&app, routes.entries());
+    let routes = routes.into_router().fallback(async || ApiError::not_found("this address"));
+    super::listen::layers(routes, &app, &errors).with_state(app)
 }

@@ -6,6 +6,7 @@ mod admin;
 mod answer;
 mod error;
 pub mod http;
+mod names;
 mod params;
 mod read;
 mod status;

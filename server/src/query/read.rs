@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use siaga_promql::{format_value, is_stale_nan};
 use siaga_protocol::remote_read::{self, MatcherType, QueryResult, ReadQuery, ReadResponse};
@@ -13,6 +13,7 @@ use siaga_protocol::remote_write::{DecodeError, Sample, TimeSeries};
 use siaga_tsdb::{Labels, MatchOp, Matcher, Series};
 
 use super::http::selectors;
+use super::names::{Escaping, is_plain};
 use super::{Form, PrometheusError};
 use crate::app::App;
 use crate::time::{millis, now_ms};
@@ -84,7 +85,13 @@ fn to_wire(series: Series) -> TimeSeries {
 }
 
 /// The newest sample of each series that matches, as Prometheus' text format.
-pub(super) async fn federate(State(app): State<App>, form: Form) -> Result<Response, PrometheusError> {
+pub(super) async fn federate(
+    State(app): State<App>,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Response, PrometheusError> {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let escaping = Escaping::negotiated(accept);
     let selectors = selectors(&form)?;
     if selectors.is_empty() {
         return Err(PrometheusError::bad_parameter("match[]", "no match[] parameter provided"));
@@ -107,20 +114,15 @@ pub(super) async fn federate(State(app): State<App>, form: Form) -> Result<Respo
     let mut text = String::new();
     let mut last_name = None;
     for (labels, (at, value)) in &lines {
-        let name = labels.get("__name__").unwrap_or("");
-        if last_name != Some(name) {
-            // Writing into a string cannot fail.
-            let _ = writeln!(text, "# TYPE {} untyped", shown_name(name));
-            last_name = Some(name);
+        let name = escaping.name(labels.get("__name__").unwrap_or(""), true);
+        // Writing into a string cannot fail.
+        if last_name.as_ref() != Some(&name) {
+            let _ = writeln!(text, "# TYPE {} untyped", shown_name(&name));
         }
-        let _ = writeln!(text, "{} {} {at}", shown(labels, name), format_value(*value));
+        let _ = writeln!(text, "{} {} {at}", shown(labels, &name, escaping), format_value(*value));
+        last_name = Some(name);
     }
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
-}
-
-fn is_plain(name: &str, colon: bool) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || (colon && c == ':');
-    !name.starts_with(|c: char| c.is_ascii_digit()) && !name.is_empty() && name.chars().all(plain)
+    Ok(([(header::CONTENT_TYPE, escaping.content_type())], text).into_response())
 }
 
 fn quoted(text: &str) -> String {
@@ -132,14 +134,15 @@ fn shown_name(name: &str) -> String {
 }
 
 /// Name and labels; a name that is no plain word stands quoted in the braces.
-fn shown(labels: &Labels, name: &str) -> String {
+fn shown(labels: &Labels, name: &str, escaping: Escaping) -> String {
     let mut inside = Vec::new();
     let plain = is_plain(name, true);
     if !plain {
         inside.push(quoted(name));
     }
     for (label, value) in labels.iter().filter(|(label, _)| *label != "__name__") {
-        let label = if is_plain(label, false) { label.to_owned() } else { quoted(label) };
+        let label = escaping.name(label, false);
+        let label = if is_plain(&label, false) { label } else { quoted(&label) };
         inside.push(format!("{label}={}", quoted(value)));
     }
     format!("{}{{{}}}", if plain { name } else { "" }, inside.join(","))
@@ -152,13 +155,25 @@ mod tests {
     #[test]
     fn names_and_values_are_written_so_that_they_can_be_read_back() {
         let labels = |pairs: &[(&str, &str)]| Labels::from_pairs(pairs.iter().copied()).unwrap();
-        for (pairs, text) in [
-            (&[("__name__", "up"), ("job", "a\"b\\c\nd")][..], "up{job=\"a\\\"b\\\\c\\nd\"}"),
-            (&[("__name__", "http.code"), ("a.b", "c")], "{\"http.code\",\"a.b\"=\"c\"}"),
-            (&[("__name__", "a:b")], "a:b{}"),
+        for (pairs, text, escaped) in [
+            (
+                &[("__name__", "up"), ("job", "a\"b\\c\nd")][..],
+                "up{job=\"a\\\"b\\\\c\\nd\"}",
+                "up{job=\"a\\\"b\\\\c\\nd\"}",
+            ),
+            (
+                &[("__name__", "http.code"), ("a.b", "c.d")],
+                "{\"http.code\",\"a.b\"=\"c.d\"}",
+                "http_code{a_b=\"c.d\"}",
+            ),
+            (&[("__name__", "a:b")], "a:b{}", "a:b{}"),
         ] {
             let labels = labels(pairs);
-            assert_eq!(shown(&labels, labels.get("__name__").unwrap()), text);
+            let written = |escaping: Escaping| {
+                shown(&labels, &escaping.name(labels.get("__name__").unwrap(), true), escaping)
+            };
+            assert_eq!(written(Escaping::AllowUtf8), text);
+            assert_eq!(written(Escaping::negotiated("text/plain;version=0.0.4")), escaped);
         }
     }
 }

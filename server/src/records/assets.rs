@@ -30,8 +30,10 @@ pub struct Asset {
     pub entered_at_ms: Option<Millis>,
     /// Who that was.
     pub entered_by: String,
-    /// When its agent last reported.
+    /// When its agent last sent an inventory, which it does when it starts and when something differs.
     pub seen_at_ms: Option<Millis>,
+    /// When something last changed, by an agent or a person.
+    pub changed_at_ms: Option<Millis>,
 }
 
 impl Asset {
@@ -48,7 +50,8 @@ impl Asset {
 
 const SELECT: &str = "SELECT a.id, a.code, a.class, a.host_id, h.instance, a.state, a.sub_class, a.name, a.owner, \
      a.custodian, a.location, a.supplier, a.confidentiality, a.integrity, a.availability, a.valid_until, a.note, \
-     a.created_at_ms, a.entered_at_ms, a.entered_by, s.seen_at_ms FROM assets a LEFT JOIN hosts h ON h.id = a.host_id \
+     a.created_at_ms, a.entered_at_ms, a.entered_by, s.seen_at_ms, \
+     (SELECT MAX(c.at_ms) FROM asset_changes c WHERE c.asset_id = a.id) FROM assets a LEFT JOIN hosts h ON h.id = a.host_id \
      LEFT JOIN asset_seen s ON s.asset_id = a.id";
 
 fn asset(row: &Row<'_>) -> rusqlite::Result<(Asset, String, String)> {
@@ -76,6 +79,7 @@ fn asset(row: &Row<'_>) -> rusqlite::Result<(Asset, String, String)> {
         entered_at_ms: row.get(18)?,
         entered_by: row.get(19)?,
         seen_at_ms: row.get(20)?,
+        changed_at_ms: row.get(21)?,
     };
     Ok((asset, row.get(2)?, row.get(5)?))
 }

@@ -263,7 +263,11 @@ impl Reason {
                 "check" | "probe" | "step" | "blackout" => named(value),
                 "message" => agent_words(language, value),
                 "found" => found_words(language, value),
-                "why" => self.fleet_problem().map_or_else(|| value.clone(), |problem| problem.say(language)),
+                "words" => unmarked(value),
+                // Of earlier versions there are only the English words.
+                "why" => self
+                    .fleet_problem()
+                    .map_or_else(|| format!("“{}”", unmarked(value)), |problem| problem.say(language)),
                 _ => value.clone(),
             };
             text.replace(&format!("%{{{name}}}"), &value)
@@ -281,8 +285,13 @@ pub fn agent_words(language: &str, message: &str) -> String {
         (Some(status), _) => words("continuity.agent.status").replace("%{status}", status),
         (None, Some(seconds)) => words("continuity.agent.killed").replace("%{seconds}", seconds),
         _ if message.is_empty() => String::new(),
-        _ => words("continuity.agent.said").replace("%{message}", message),
+        _ => words("continuity.agent.said").replace("%{message}", &unmarked(message)),
     }
+}
+
+/// Words of a machine without the quotation marks in which the catalogue puts them, so that a quotation ends at its end.
+fn unmarked(words: &str) -> String {
+    words.replace(['“', '”'], "\"")
 }
 
 /// What a check found, in words where they are known.
@@ -296,7 +305,8 @@ pub fn found_words(language: &str, found: &str) -> String {
         _ => {
             return match found.strip_prefix("PromQL: ") {
                 Some(message) => {
-                    rust_i18n::t!("continuity.found.query", locale = language).replace("%{message}", message)
+                    let words = rust_i18n::t!("continuity.found.query", locale = language);
+                    words.replace("%{message}", &unmarked(message))
                 }
                 None => found.to_owned(),
             };
@@ -350,6 +360,15 @@ mod tests {
                 (indonesian.to_owned(), english.to_owned())
             );
         }
+        let earlier = Reason::NotPossible {
+            field: "steps[0]".to_owned(),
+            why: "no host “vm”".to_owned(),
+            problem: None,
+        };
+        assert!(earlier.say("id").contains("“no host \"vm\"”"), "{}", earlier.say("id"));
+        let step = "S".to_owned();
+        let refused = Reason::ActionRefused { step, message: "no “x” here".to_owned() }.say("id");
+        assert!(refused.ends_with("“no \"x\" here”"), "{refused}");
         assert_eq!(found_words("id", "HTTP timeout"), "tidak menjawab dalam batas waktu");
         assert_eq!(found_words("id", "PromQL: timed out"), "kueri gagal: “timed out”");
         assert_eq!(found_words("id", "HTTP 503 (≠ 200)"), "HTTP 503 (≠ 200)");

@@ -11,6 +11,7 @@ mod password;
 mod principal;
 mod rights;
 mod secrets;
+pub(crate) mod signing_key;
 
 pub(crate) use bootstrap::write_private;
 pub use bootstrap::{FIRST_RUN_FILE, FirstRun, ensure_first_user};

@@ -45,6 +45,8 @@ pub struct Parts {
     pub presence: Presence,
     /// Signs orders.
     pub order_key: SigningKey,
+    /// Signs the journals of drills.
+    pub journal_key: SigningKey,
     /// Counts new orders; wakes waiting polls.
     pub order_news: watch::Sender<u64>,
     /// Counts new answers to orders.

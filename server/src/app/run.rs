@@ -9,10 +9,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::{App, OwnMetrics, Parts, Tasks};
-use crate::access::{FIRST_RUN_FILE, ensure_first_user};
+use crate::access::{FIRST_RUN_FILE, ensure_first_user, signing_key};
 use crate::config::{Config, LiveConfig, watch as watch_config};
-use crate::continuity::RunningDrill;
-use crate::fleet::{Presence, load_order_key};
+use crate::continuity::{JOURNAL_KEY_FILE, RunningDrill};
+use crate::fleet::{ORDER_KEY_FILE, Presence};
 use crate::metrics::Metrics;
 use crate::records::Records;
 use crate::rules::Rules;
@@ -79,7 +79,8 @@ pub(crate) async fn open(config: Config, stopping: watch::Receiver<bool>) -> any
             rules,
             metrics: Metrics::open(&config)?,
             presence,
-            order_key: load_order_key(&data_dir)?,
+            order_key: signing_key::load_or_create(&data_dir.join(ORDER_KEY_FILE))?,
+            journal_key: signing_key::load_or_create(&data_dir.join(JOURNAL_KEY_FILE))?,
             order_news: watch::Sender::new(0),
             answer_news: watch::Sender::new(0),
             running_drill: RunningDrill::default(),

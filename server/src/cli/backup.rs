@@ -9,11 +9,14 @@ use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags};
 
 use super::ConfigFile;
+use crate::access::FIRST_RUN_FILE;
+use crate::continuity::JOURNAL_KEY_FILE;
+use crate::fleet::ORDER_KEY_FILE;
 
 /// Databases of the data folder.
 const DATABASES: [&str; 2] = ["records.db", "metrics/series.db"];
 /// Further files; a missing one is passed over.
-const FILES: [&str; 2] = ["order.key", "first-run.json"];
+const FILES: [&str; 3] = [ORDER_KEY_FILE, JOURNAL_KEY_FILE, FIRST_RUN_FILE];
 /// Pages that are copied between two pauses, so that writers of a running server get their turn.
 const PAGES_A_STEP: i32 = 4_096;
 
@@ -132,6 +135,7 @@ mod tests {
         std::fs::create_dir_all(data.join("metrics")).unwrap();
         let records = Records::open(&data).unwrap();
         crate::access::ensure_first_user(&records, &data, "http://x", 1).unwrap();
+        std::fs::write(data.join(JOURNAL_KEY_FILE), "key").unwrap();
         Connection::open(data.join("metrics/series.db")).unwrap().execute("CREATE TABLE t (a)", []).unwrap();
 
         let copy = folder.path().join("copy");
@@ -139,6 +143,7 @@ mod tests {
         let restored = Records::open(&copy).unwrap();
         assert_eq!(restored.transaction(|db| users::count(db)).unwrap(), 1);
         assert!(copy.join("first-run.json").exists());
+        assert_eq!(std::fs::read(copy.join(JOURNAL_KEY_FILE)).unwrap(), b"key");
 
         let config_of = |data: &Path| {
             let config = folder.path().join("server.toml");

@@ -7,6 +7,7 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use super::client::{Client, ServerArgs};
+use super::drill_verify::{self, KeyArgs, VerifyArgs};
 use super::out;
 use crate::continuity::plan::Plan;
 use crate::continuity::{DrillBody, DrillDetail, JournalBody, Started};
@@ -43,6 +44,10 @@ enum DrillCommand {
         #[arg(long)]
         plan: Option<String>,
     },
+    /// Prove that journals and figures of reports are as they were written, or name the first entry that is not.
+    Verify(VerifyArgs),
+    /// Print the public key with which anybody can check signatures, to be kept elsewhere.
+    Key(KeyArgs),
 }
 
 pub(super) fn run(args: DrillArgs, runtime: &tokio::runtime::Runtime) -> anyhow::Result<()> {
@@ -52,6 +57,8 @@ pub(super) fn run(args: DrillArgs, runtime: &tokio::runtime::Runtime) -> anyhow:
         DrillCommand::List { server, plan } => {
             runtime.block_on(list(&Client::new(&server)?, plan.as_deref()))
         }
+        DrillCommand::Verify(args) => drill_verify::run(&args),
+        DrillCommand::Key(args) => drill_verify::key(&args),
     }
 }
 

@@ -3,6 +3,7 @@
 mod backup;
 mod client;
 mod drill;
+mod drill_verify;
 mod forecast;
 mod import;
 mod import_events;
@@ -102,7 +103,7 @@ enum Command {
     ImportEvents(import_events::ImportEventsArgs),
     /// Show the forecasts of a running server, the most urgent first.
     Forecast(forecast::ForecastArgs),
-    /// Check plans of continuity, run and list drills.
+    /// Check plans of continuity, run, list and verify drills.
     Drill(drill::DrillArgs),
 }
 

@@ -9,6 +9,7 @@ use super::machine::Verdict;
 use super::plan::{HostState, Library, Plan, read_folder, resolve};
 use super::reason::Reason;
 use super::running::Claim;
+use super::seal;
 use crate::access::new_id;
 use crate::app::App;
 use crate::fleet::http::host_is_silent;
@@ -208,12 +209,13 @@ pub(super) async fn record_missed(
     drill.status = drills::MISSED.to_owned();
     drill.ended_at_ms = Some(drill.created_at_ms);
     drill.restored = Some(true);
+    let key = app.journal_key.clone();
     app.records
         .run(move |db| {
             drill.reasons = serde_json::to_string(&[&reason])
                 .map_err(|e| RecordsError::Corrupt { column: "drills.reasons", reason: e.to_string() })?;
             drills::insert(db, &drill)?;
-            Ok(())
+            seal::add(db, &key, &drill.id, drill.created_at_ms)
         })
         .await
 }
@@ -257,6 +259,7 @@ async fn resume(app: &App, pace: Pace, claim: Claim, drill: &Drill) -> anyhow::R
 
 /// Nobody can say what is to be undone: the agents undo by themselves, and people are told.
 async fn close_unreadable(app: &App, id: String) -> anyhow::Result<()> {
+    let key = app.journal_key.clone();
     app.records
         .run(move |db| {
             let reasons = vec![Reason::ServerRestarted, Reason::PlanUnreadable];
@@ -275,7 +278,8 @@ async fn close_unreadable(app: &App, id: String) -> anyhow::Result<()> {
                 db,
                 &id,
                 Ending { ended_at_ms: now, status, restored: false, rto_ms, downtime_ms, reasons: &text },
-            )
+            )?;
+            seal::add(db, &key, &id, now)
         })
         .await?;
     Ok(())

@@ -2,14 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::flaw::Flaw;
 use super::journal::{self, Entry as JournalEntry, Fact};
 use super::machine::{Machine, Phase};
 use super::measure::{Measurement, Point};
 use super::plan::{Entry, Plan, PlanProblem, Undo};
 use super::reason::{Reason, say_all};
 use super::schedule::next_allowed;
+use super::verify::{Evidence, State, Verification, verify};
 use crate::app::App;
 use crate::http::ApiError;
+use crate::records::drill_seals::SealRow;
 use crate::records::drills::{self, Drill, JournalRow};
 use crate::time::{Millis, millis};
 
@@ -247,6 +250,60 @@ impl DrillDetail {
             journal_hash: verified.ok(),
         })
     }
+}
+
+/// Whether a drill is as it was written, with what another program needs to check the signatures itself.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct VerificationBody {
+    drill_id: String,
+    state: State,
+    entries: usize,
+    head: String,
+    key_id: Option<String>,
+    flaws: Vec<FlawBody>,
+    /// Seals of the drill, oldest first.
+    seals: Vec<SealBody>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct FlawBody {
+    at: Flaw,
+    text: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct SealBody {
+    /// What was signed, byte for byte.
+    statement: String,
+    /// Ed25519 signature, base64.
+    signature: String,
+    /// PEM.
+    public_key: String,
+}
+
+impl VerificationBody {
+    pub(super) fn new(drill_id: &str, found: Verification) -> Self {
+        let flaw = |flaw: Flaw| FlawBody { text: flaw.say("en"), at: flaw };
+        let seal = |seal: SealRow| {
+            let SealRow { statement, signature, public_key, .. } = seal;
+            SealBody { statement, signature, public_key }
+        };
+        Self {
+            drill_id: drill_id.to_owned(),
+            state: found.state,
+            entries: found.entries,
+            head: found.head,
+            key_id: found.key_id,
+            flaws: found.flaws.into_iter().map(flaw).collect(),
+            seals: found.seals.into_iter().map(seal).collect(),
+        }
+    }
+}
+
+/// Looks whether a drill is as it was written and as this server signed it.
+pub(super) async fn verified(app: &App, drill: Drill) -> Result<Verification, ApiError> {
+    let evidence = app.records.run(move |db| Evidence::collect(db, drill)).await?;
+    Ok(verify(&evidence, &[app.journal_key.verifying_key()]))
 }
 
 /// The measurements of a journal.

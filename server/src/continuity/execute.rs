@@ -17,6 +17,7 @@ use super::plan::{Check, FleetProblem, Plan, ResolvedStep, Undo};
 use super::prober::{Prober, client};
 use super::reason::{Reason, UndoFailure};
 use super::running::Claim;
+use super::seal;
 use super::targets::{figures, missed, missed_in_rollback};
 use crate::access::new_id;
 use crate::app::App;
@@ -435,7 +436,7 @@ impl Run {
         let reasons = std::mem::take(&mut self.reasons);
         let measured = self.measured.take().filter(|_| self.machine.acted()).unwrap_or_default();
         let (rto_ms, downtime_ms) = figures(&measured, &self.rollback);
-        let (id, now) = (self.drill_id.clone(), now_ms());
+        let (id, key, now) = (self.drill_id.clone(), self.app.journal_key.clone(), now_ms());
         self.app
             .records
             .run(move |db| {
@@ -451,6 +452,7 @@ impl Run {
                     reasons: &text,
                 };
                 drills::end(db, &id, ending)?;
+                seal::add(db, &key, &id, now)?;
                 audit::add(db, now, "siaga", "drill.end", &id, verdict.code())
             })
             .await?;

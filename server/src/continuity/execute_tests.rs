@@ -16,9 +16,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::begin::{StartError, resume_unfinished, start_at_pace};
-use super::bodies::{DrillDetail, load, load_traces};
+use super::bodies::{DrillDetail, load, load_traces, verified};
 use super::execute::Pace;
 use super::journal::Fact;
+use super::verify::{self, Verification};
 use super::{pages, report, tick};
 use crate::app::App;
 use crate::config::{Config, Language, TimeZoneName};
@@ -259,8 +260,12 @@ async fn a_good_drill_passes_and_is_measured_undone_and_reported() {
     assert!(detail.journal_hash.is_some() && detail.journal_problem.is_none());
     let traces = load_traces(&app, &detail.drill.id).await.unwrap();
     assert!(traces[0].1.iter().any(|point| !point.good()), "the raw trace holds the outage");
+    let found = verification(&app, &detail.drill.id).await;
+    assert_eq!((found.state, found.seals.len()), (verify::State::Intact, 1), "{:?}", found.flaws);
     let html = report_of(&app, &detail).await;
     for wanted in [
+        "Jurnal utuh",
+        found.key_id.as_deref().unwrap(),
         "Langkah 0: berhasil</td>",
         "Langkah 0: berhasil – selesai tanpa kesalahan</td>",
         "Pengembalian dan pemeriksaan sesudahnya",
@@ -275,6 +280,11 @@ async fn a_good_drill_passes_and_is_measured_undone_and_reported() {
         assert!(html.contains(wanted), "{wanted} is not in the report");
     }
     assert!(!html.contains("continuity."), "a text is missing from the catalogue");
+}
+
+async fn verification(app: &App, id: &str) -> Verification {
+    let (drill, _) = load(app, id).await.unwrap();
+    verified(app, drill).await.unwrap()
 }
 
 async fn report_of(app: &App, detail: &DrillDetail) -> String {
@@ -502,7 +512,10 @@ fn cut_off_after(wanted: fn(&Fact) -> bool) -> (DrillDetail, Arc<World>) {
     first.shutdown_timeout(Duration::from_secs(5));
     let detail = second.block_on(async {
         resume_unfinished(&app, QUICK).await.unwrap();
-        ended(&app, &id).await
+        let detail = ended(&app, &id).await;
+        let found = verification(&app, &id).await;
+        assert_eq!(found.state, verify::State::Intact, "{:?}", found.flaws);
+        detail
     });
     (detail, world)
 }
@@ -549,5 +562,6 @@ async fn dates_that_passed_while_the_server_was_off_are_recorded_once_and_start_
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].status.as_str(), found[0].scheduled_for_ms), ("missed", Some(later - DAY_MS / 48)));
     assert!(found[0].reasons.contains("\"others\":3"));
+    assert_eq!(verification(&app, &found[0].id).await.state, verify::State::Intact);
     assert!(world.done().is_empty());
 }

@@ -10,7 +10,7 @@ use siaga_protocol::paths;
 
 use super::agent_undo::{Taken, take};
 use super::begin::{StartError, fleet, library, start};
-use super::bodies::{DrillBody, DrillDetail, PlanBody, ProblemBody, Started};
+use super::bodies::{DrillBody, DrillDetail, PlanBody, ProblemBody, Started, VerificationBody};
 use super::plan::{Entry, HostState, resolve};
 use super::report;
 use crate::access::Right;
@@ -40,6 +40,12 @@ pub fn routes() -> Routes {
             Right::ViewContinuity,
             "report as HTML (lang: id or en)",
             show_report,
+        )
+        .get(
+            "/api/v1/drills/{id}/verification",
+            Right::ViewContinuity,
+            "whether a drill is as it was written and signed",
+            show_verification,
         )
         .post("/api/v1/drills/{id}/stop", Right::RunDrills, "stop a running drill; it is rolled back", stop)
         .post(paths::AGENT_UNDOS, Access::Agent, "an undo that an agent carried out by itself", agent_undo)
@@ -126,6 +132,14 @@ async fn show_trace(
     Ok(Json(serde_json::json!(traces)))
 }
 
+async fn show_verification(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Json<VerificationBody>, ApiError> {
+    let (drill, _) = super::bodies::load(&app, &id).await?;
+    Ok(Json(VerificationBody::new(&id, super::bodies::verified(&app, drill).await?)))
+}
+
 #[derive(Debug, Deserialize)]
 struct ReportParams {
     lang: Option<String>,
@@ -168,7 +182,8 @@ async fn agent_undo(
         }
     }
     app.presence.note(&host.id, now_ms());
-    match app.records.run(move |db| take(db, &host, undo, now_ms())).await? {
+    let key = app.journal_key.clone();
+    match app.records.run(move |db| take(db, &key, &host, undo, now_ms())).await? {
         Taken::NotOrdered => Err(ApiError::bad_request("this host was not ordered that").at("order_id")),
         Taken::ImpossibleTimes => Err(ApiError::bad_request(
             "times that cannot be: before the order, in the future, or the end before the start",

@@ -5,38 +5,47 @@
 //! `machine`, `measure`, `targets`, `journal`, `reason`, `timeline`.
 //!
 //! Invariants: nothing acts before the steady state was found; what a step did is undone on every path, also after the
-//! server itself ended in the middle; one drill runs at a time.
+//! server itself ended in the middle; one drill runs at a time; what was written of a drill is signed when it ends
+//! (`seal`), and whether it is still that is found by `verify`.
 
 mod agent_undo;
 mod begin;
 mod bodies;
 mod checks;
 mod execute;
+mod flaw;
 mod glance;
 mod hold;
 pub mod http;
 pub mod journal;
+mod journal_key;
 pub mod machine;
 pub mod measure;
 mod pages;
 pub mod plan;
 mod prober;
+mod proof;
 pub mod reason;
 mod report;
 mod running;
 pub mod schedule;
+mod seal;
 mod signals;
 mod targets;
 mod tick;
 mod timeline;
+mod verify;
 mod watch;
 
 pub use bodies::{DrillBody, DrillDetail, JournalBody, ProblemBody, Started};
+pub use flaw::Flaw;
 pub(crate) use glance::glance;
 pub(crate) use hold::drill_on_host;
+pub use journal_key::{JOURNAL_KEY_FILE, from_pem, key_id, to_pem};
 pub(crate) use pages::{drill_link, plan_name};
 pub use running::RunningDrill;
 pub(crate) use tick::start_tasks;
+pub use verify::{Evidence, State, Verification, list_head, verify, verify_list};
 
 #[cfg(test)]
 mod execute_tests;

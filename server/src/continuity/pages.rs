@@ -6,11 +6,12 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 
 use super::begin::{StartError, fleet, library, start};
-use super::bodies::{ProblemBody, load, measured_of, phase_of, reasons_of, rollback_of};
+use super::bodies::{ProblemBody, load, measured_of, phase_of, reasons_of, rollback_of, verified};
 use super::http::{problems_of, stop_drill};
 use super::journal::{self, Entry as JournalEntry};
 use super::machine::Phase;
 use super::plan::{Entry as PlanEntry, HostState, Library, Plan, PlanProblem};
+use super::proof::Proof;
 use super::reason::say_all;
 use super::report::{self, Row, fact_rows};
 use super::schedule::{blackout_at, next_allowed};
@@ -279,6 +280,7 @@ struct Show<'a> {
     measured: Vec<report::MeasuredRow>,
     facts: Vec<Row>,
     started_by: String,
+    proof: Option<Proof>,
 }
 
 async fn show(State(app): State<App>, view: View, Path(id): Path<String>) -> Result<Response, PageError> {
@@ -287,7 +289,10 @@ async fn show(State(app): State<App>, view: View, Path(id): Path<String>) -> Res
         let (drill, rows) = load(&app, &id).await?;
         let entries = journal::entries(&rows)?;
         let running = drill.ended_at_ms.is_none();
-        let mut response = render(&show_template(&page, &drill, &entries, running))?.into_response();
+        let found = verified(&app, drill.clone()).await?;
+        let proof = Some(Proof::new(&page, drill.number, &found)).filter(|_| !entries.is_empty());
+        let shown = Show { proof, ..show_template(&page, &drill, &entries, running) };
+        let mut response = render(&shown)?.into_response();
         if running {
             // Without a script: the header does what a meta element would do.
             let refresh = HeaderValue::from_static(REFRESH_SECONDS);
@@ -312,6 +317,7 @@ fn show_template<'a>(page: &'a Page, drill: &'a Drill, entries: &[JournalEntry],
         measured: report::measured_rows(page, plan.as_ref(), measured_of(entries), rollback_of(entries)),
         facts: fact_rows(page, plan.as_ref(), entries),
         started_by: report::who(page, &drill.started_by),
+        proof: None,
         page,
         drill,
     }

@@ -7,11 +7,12 @@ use askama::Template;
 use axum::response::Response;
 use siaga_protocol::orders::Outcome;
 
-use super::bodies::{load, load_traces, measured_of, reasons_of, rollback_of};
+use super::bodies::{load, load_traces, measured_of, reasons_of, rollback_of, verified};
 use super::journal::{self, AnswerNote, CheckTime, Entry as JournalEntry, Fact};
 use super::machine::{Phase, Verdict};
 use super::measure::Measurement;
 use super::plan::{Plan, Undo};
+use super::proof::Proof;
 use super::reason::{Reason, agent_words, found_words, say_all};
 use super::targets::figures;
 use super::timeline;
@@ -81,9 +82,7 @@ struct Report<'a> {
     facts: Vec<Row>,
     without_undo: Vec<(String, String)>,
     timeline: timeline::Pictures,
-    hash: String,
-    entries: usize,
-    problem: Option<String>,
+    proof: Proof,
     made: String,
 }
 
@@ -95,7 +94,7 @@ pub(super) async fn respond(app: &App, id: &str, language: Language) -> Result<R
     let console = app.config.current().console.clone();
     let page = Page::detached(language, &console.organisation, console.time_zone, console.simulation);
     let plan = Plan::read(&drill.plan_file, &drill.plan_text).ok();
-    let verified = journal::verify(&drill.id, &rows);
+    let verified = verified(app, drill.clone()).await?;
     let report = Report {
         style: STYLE,
         status: page.t(&format!("continuity.status.{}", drill.status)),
@@ -119,9 +118,7 @@ pub(super) async fn respond(app: &App, id: &str, language: Language) -> Result<R
         without_undo: plan.as_ref().map_or_else(Vec::new, |plan| without_undo(&page, plan)),
         name: super::pages::plan_name(&page, &drill),
         timeline: timeline::render(&page, plan.as_ref(), &entries, &traces)?,
-        hash: verified.clone().unwrap_or_default(),
-        entries: rows.len(),
-        problem: verified.err().map(|error| error.to_string()),
+        proof: Proof::new(&page, drill.number, &verified),
         made: page.datetime_seconds(now_ms()),
         plan: plan.as_ref(),
         drill: &drill,

@@ -6,14 +6,12 @@
 mod clock;
 mod enrolment;
 pub mod http;
-mod order_key;
 pub mod orders;
 mod presence;
 mod retire;
 
 pub use clock::{HostClock, Verdict as ClockVerdict};
 pub use enrolment::{EnrolError, enrol, is_plain_name, new_enrol_token, note_refusal};
-pub use order_key::load_or_create as load_order_key;
 pub use presence::{DownTime, News, Presence, is_silent, silence_limit_ms};
 pub use retire::{RetireError, retire};
 
@@ -24,6 +22,8 @@ use tokio::task::JoinSet;
 use crate::app::{App, every};
 use crate::time::now_ms;
 
+/// File of the key that signs orders, in the data folder. Agents pin its public half when they enrol.
+pub const ORDER_KEY_FILE: &str = "order.key";
 /// How often signs of life are written down.
 const PRESENCE_INTERVAL: Duration = Duration::from_secs(15);
 

@@ -125,6 +125,35 @@ pub fn get(db: &Connection, id: &str) -> Result<Option<Drill>> {
     Ok(db.query_row(&sql, [id], drill).optional()?)
 }
 
+/// A drill by its number.
+///
+/// # Errors
+/// If the statement fails.
+pub fn by_number(db: &Connection, number: i64) -> Result<Option<Drill>> {
+    let sql = format!("SELECT {COLUMNS} FROM drills WHERE number = ?1");
+    Ok(db.query_row(&sql, [number], drill).optional()?)
+}
+
+/// Number and identifier of every drill, oldest first.
+///
+/// # Errors
+/// If the statement fails.
+pub fn numbers(db: &Connection) -> Result<Vec<(i64, String)>> {
+    let mut statement = db.prepare_cached("SELECT number, id FROM drills ORDER BY number")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Whether the journal of a drill holds an entry of this hash.
+///
+/// # Errors
+/// If the statement fails.
+pub fn has_journal_hash(db: &Connection, drill_id: &str, hash: &str) -> Result<bool> {
+    let sql = "SELECT COUNT(*) FROM drill_journal WHERE drill_id = ?1 AND hash = ?2";
+    let count: i64 = db.query_row(sql, [drill_id, hash], |row| row.get(0))?;
+    Ok(count > 0)
+}
+
 /// The newest drills, newest first; of one plan only if given.
 ///
 /// # Errors

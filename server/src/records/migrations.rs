@@ -15,16 +15,26 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007_capacity_plan.sql"),
     include_str!("migrations/0008_known_events.sql"),
     include_str!("migrations/0009_capacity_reports.sql"),
+    include_str!("migrations/0010_signed_drills.sql"),
 ];
 
-pub(super) fn run(connection: &mut Connection) -> Result<()> {
-    connection.execute_batch("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")?;
+/// Schema of a database, and the newest one known.
+fn versions(connection: &Connection) -> Result<(i64, i64)> {
     let found: i64 =
         connection.query_row("SELECT COALESCE(MAX(version), 0) FROM schema_version", [], |row| row.get(0))?;
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    if found > known {
-        return Err(RecordsError::TooNew { found, known });
-    }
+    if found > known { Err(RecordsError::TooNew { found, known }) } else { Ok((found, known)) }
+}
+
+/// Refuses a database that is not of the newest schema.
+pub(super) fn need_newest(connection: &Connection) -> Result<()> {
+    let (found, known) = versions(connection)?;
+    if found < known { Err(RecordsError::TooOld { found, known }) } else { Ok(()) }
+}
+
+pub(super) fn run(connection: &mut Connection) -> Result<()> {
+    connection.execute_batch("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")?;
+    let (found, _) = versions(connection)?;
     for (number, sql) in (1..).zip(MIGRATIONS).filter(|(number, _)| *number > found) {
         let failed = |source| RecordsError::Migrate { number, source };
         let transaction = connection.transaction().map_err(failed)?;

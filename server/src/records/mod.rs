@@ -1,6 +1,6 @@
 //! Every relational row: migrations and queries. The one place that speaks SQL for records.
 //!
-//! Invariants: SQL stays within what SQLite and PostgreSQL share; values are bound, never put into the text;
+//! Invariants: SQL stays within what SQLite and PostgreSQL share (but for the triggers of migration 10); values are bound, never put into the text;
 //! one writer at a time, each write one transaction; queries never run on the async threads.
 
 mod migrations;
@@ -12,6 +12,7 @@ pub mod audit;
 pub mod capacity_components;
 pub mod capacity_proposals;
 pub mod capacity_reports;
+pub mod drill_seals;
 pub mod drills;
 pub mod forecast_scores;
 pub mod forecasts;
@@ -29,7 +30,7 @@ pub mod users;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use rusqlite;
 
@@ -49,6 +50,14 @@ pub enum RecordsError {
     /// A newer version of the program wrote the database.
     #[error("the records have schema {found}, this program knows up to {known}")]
     TooNew {
+        /// Schema found.
+        found: i64,
+        /// Newest schema known.
+        known: i64,
+    },
+    /// An older version of the program wrote the database, and it is not to be changed.
+    #[error("the records have schema {found}, this program reads {known}: start the server once")]
+    TooOld {
         /// Schema found.
         found: i64,
         /// Newest schema known.
@@ -89,6 +98,8 @@ pub type Result<T, E = RecordsError> = std::result::Result<T, E>;
 #[derive(Debug, Clone)]
 pub struct Records {
     connection: Arc<Mutex<Connection>>,
+    /// Whether it was opened to be read alone.
+    read_only: bool,
 }
 
 impl Records {
@@ -110,6 +121,23 @@ impl Records {
         Self::start(connection)
     }
 
+    /// Opens the database in `data_dir` to read it alone: neither it nor its schema is changed.
+    ///
+    /// # Errors
+    /// If it cannot be opened, or its schema is not the newest one.
+    pub fn open_read_only(data_dir: &Path) -> Result<Self> {
+        let path = data_dir.join(FILE);
+        let open = || -> rusqlite::Result<Connection> {
+            let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            connection.busy_timeout(std::time::Duration::from_secs(10))?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|source| RecordsError::Open { path: path.clone(), source })?;
+        migrations::need_newest(&connection)?;
+        let connection = Arc::new(Mutex::new(connection));
+        Ok(Self { connection, read_only: true })
+    }
+
     /// Whether a folder holds records.
     #[must_use]
     pub fn exist(data_dir: &Path) -> bool {
@@ -128,7 +156,8 @@ impl Records {
 
     fn start(mut connection: Connection) -> Result<Self> {
         migrations::run(&mut connection)?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+        let connection = Arc::new(Mutex::new(connection));
+        Ok(Self { connection, read_only: false })
     }
 
     /// Runs `work` in one transaction, which is committed if it gives `Ok`. Blocks.
@@ -140,9 +169,9 @@ impl Records {
         work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(RecordsError::from)?;
+        let behaviour =
+            if self.read_only { TransactionBehavior::Deferred } else { TransactionBehavior::Immediate };
+        let transaction = connection.transaction_with_behavior(behaviour).map_err(RecordsError::from)?;
         let value = work(&transaction)?;
         transaction.commit().map_err(RecordsError::from)?;
         Ok(value)

@@ -153,6 +153,8 @@ async fn make_run_shows_this_machine_and_carries_out_a_drill_on_it() {
     .await;
     assert_eq!(done["drill"]["status"], "passed", "{done:#}");
     assert_eq!(done["drill"]["restored"], true);
+    let proof = api.get(&format!("{path}/verification")).await.unwrap();
+    assert_eq!((&proof["state"], &proof["flaws"]), (&json!("intact"), &json!([])), "{proof:#}");
     let downtime = done["drill"]["downtime_ms"].as_i64().unwrap();
     assert!(
         (1..10_000).contains(&downtime),

@@ -37,6 +37,10 @@ fn signal(latest: &Latest, pages: [&Page; 2], now_ms: Millis) -> Option<Signal> 
             ("earliest", earliest),
             ("likely", likely),
             ("latest", latest),
+            (
+                "reason",
+                evaluation.outcome.as_ref().err().map_or_else(String::new, |why| views::reason(page, why)),
+            ),
         ]
     };
     let word = |page: &Page, text: &str| {
@@ -45,7 +49,12 @@ fn signal(latest: &Latest, pages: [&Page; 2], now_ms: Millis) -> Option<Signal> 
         page.tv(text, &values)
     };
     let [title_id, title_en] = pages.map(|page| word(page, "capacity.signal.title"));
-    let [detail_id, detail_en] = pages.map(|page| word(page, "capacity.signal.detail"));
+    let detail = match evaluation.outcome {
+        Ok(_) => "capacity.signal.detail",
+        // The signal lasts until new data say otherwise.
+        Err(_) => "capacity.signal.detail_unknown",
+    };
+    let [detail_id, detail_en] = pages.map(|page| word(page, detail));
     Some(Signal {
         key: format!("{}/{}", key.instance, key.component()),
         instance: Some(key.instance.clone()),
@@ -135,6 +144,15 @@ mod tests {
         assert_eq!(signal.title_id, "Sistem berkas /data di db diperkirakan mencapai ambang 90,0%");
         assert_eq!(signal.title_en, "Filesystem /data on db is forecast to reach its threshold of 90.0%");
         assert!(signal.detail_id.contains("9 Januari 1970 (8,0 hari lagi)"), "{}", signal.detail_id);
+        let mut refused = with(Some(7));
+        refused.evaluation.outcome = Err(crate::capacity::Reason::plain("unconfirmed"));
+        let unknown = &signals(&[refused], [&id, &en], 0)[0];
+        assert!(unknown.detail_id.contains("80,0%") && unknown.detail_id.contains("belum cukup"));
+        assert!(
+            !unknown.detail_id.contains('–') && !unknown.detail_id.contains("%{"),
+            "{}",
+            unknown.detail_id
+        );
         assert!(!signal.detail_id.contains("%{") && !signal.detail_en.contains("%{"), "{}", signal.detail_en);
     }
 }

@@ -2,15 +2,28 @@
 
 /// A float as Go's `strconv.FormatFloat(v, 'f', -1, 64)`: shortest digits that read back the same, never an exponent.
 pub fn format_value(value: f64) -> String {
+    let mut text = String::new();
+    push_value(&mut text, value);
+    text
+}
+
+/// Appends what [`format_value`] gives.
+pub fn push_value(out: &mut String, value: f64) {
     if value.is_nan() {
-        "NaN".to_owned()
+        out.push_str("NaN");
     } else if value == f64::INFINITY {
-        "+Inf".to_owned()
+        out.push_str("+Inf");
     } else if value == f64::NEG_INFINITY {
-        "-Inf".to_owned()
+        out.push_str("-Inf");
     } else {
-        // Rust's Display is the shortest round-trip form without exponent, and keeps "-0".
-        format!("{value}")
+        let mut buffer = zmij::Buffer::new();
+        let text = buffer.format_finite(value);
+        if text.contains('e') {
+            // Rust's Display has the same digits without an exponent, but takes several times as long.
+            out.push_str(&format!("{value}"));
+        } else {
+            out.push_str(text.strip_suffix(".0").unwrap_or(text));
+        }
     }
 }
 
@@ -67,6 +80,8 @@ pub(crate) fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -83,6 +98,17 @@ mod tests {
         ];
         for (value, text) in cases {
             assert_eq!(format_value(value), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_reads_back_the_same_in_its_shortest_form(bits: u64, digits in -1_000_000_000_i64..1_000_000_000, scale in 0..12) {
+            for value in [f64::from_bits(bits), digits as f64 / 10_f64.powi(scale)] {
+                if value.is_finite() {
+                    prop_assert_eq!(format_value(value), format!("{value}"));
+                }
+            }
         }
     }
 

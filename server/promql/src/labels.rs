@@ -93,6 +93,15 @@ impl Labels {
         self.0.iter().any(|(n, _)| is_metric_identity(n))
     }
 
+    /// True if both describe the same metric.
+    pub(crate) fn has_metric_identity_of(&self, other: &Self) -> bool {
+        self.metric_identity().eq(other.metric_identity())
+    }
+
+    fn metric_identity(&self) -> impl Iterator<Item = &Pair> {
+        self.0.iter().filter(|(n, _)| is_metric_identity(n))
+    }
+
     /// The set with one label set to a value, or removed when the value is empty.
     pub(crate) fn with(&self, name: &str, value: &str) -> Self {
         let mut list: Vec<Pair> = self.0.iter().filter(|(n, _)| &**n != name).cloned().collect();

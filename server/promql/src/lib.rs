@@ -45,11 +45,12 @@ mod storage;
 pub use answer::{Answer, MatrixSeries, Value, VectorSample};
 pub use engine::{Engine, Query};
 pub use error::QueryError;
-pub use format::format_value;
+pub use format::{format_value, push_value};
 pub use labels::{Labels, METRIC_NAME, Pair};
 pub use matcher::{CompiledMatcher, MatchOp, Matcher, RegexError, anchored_regex};
 pub use memory::{MemoryPool, Reservation};
 pub use options::EngineOptions;
 pub use storage::{
-    STALE_NAN_BITS, SelectBudget, SelectHints, SeriesData, Storage, StorageError, is_stale_nan, stale_nan,
+    Consumer, STALE_NAN_BITS, SelectBudget, SelectHints, SeriesData, Storage, StorageError, is_stale_nan,
+    stale_nan,
 };

@@ -22,6 +22,8 @@ pub struct EngineOptions {
     pub max_answer_points: usize,
     /// Memory that this query shares with others (default none: only `max_samples` bounds it).
     pub memory: Option<Arc<MemoryPool>>,
+    /// Most threads that work on one query (default 1).
+    pub threads: usize,
     /// Longest text of a query in bytes (default 256 KiB).
     pub max_query_length: usize,
     /// Deepest nesting of an expression (default 256).
@@ -46,6 +48,7 @@ impl Default for EngineOptions {
             max_points_per_series: 11_000,
             max_answer_points: 10_000_000,
             memory: None,
+            threads: 1,
             max_query_length: 256 << 10,
             max_depth: 256,
             timeout: Duration::from_secs(120),

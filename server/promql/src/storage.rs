@@ -1,5 +1,6 @@
 //! What the evaluator needs of whoever stores series: one question, `select`.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -22,7 +23,27 @@ pub trait Storage: Send + Sync {
         hints: &SelectHints,
         budget: &SelectBudget,
     ) -> Result<Vec<SeriesData>, StorageError>;
+
+    /// As [`Storage::select`], but in batches that are handed over while they are fresh: in any order, by up to
+    /// [`SelectBudget::threads`] threads at the same time. [`ControlFlow::Break`] asks for no more. The default hands
+    /// over one batch.
+    ///
+    /// # Errors
+    /// As [`Storage::select`]; batches may have been handed over before.
+    fn select_batches(
+        &self,
+        matchers: &[Matcher],
+        hints: &SelectHints,
+        budget: &SelectBudget,
+        each: Consumer<'_>,
+    ) -> Result<(), StorageError> {
+        let _ = each(self.select(matchers, hints, budget)?);
+        Ok(())
+    }
 }
+
+/// Takes the batches of [`Storage::select_batches`].
+pub type Consumer<'a> = &'a (dyn Fn(Vec<SeriesData>) -> ControlFlow<()> + Sync);
 
 /// Bits of the NaN that ends a series (Prometheus' stale marker). Compare bits: every NaN is unequal to itself.
 pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
@@ -59,6 +80,8 @@ pub struct SelectBudget {
     pub max_series: usize,
     /// Most samples in all series together.
     pub max_samples: usize,
+    /// Most threads to read with.
+    pub threads: usize,
     /// The query ends with a timeout at this instant.
     pub deadline: Option<Instant>,
     /// Set by the caller to give up.
@@ -68,7 +91,7 @@ pub struct SelectBudget {
 impl SelectBudget {
     /// A budget without bounds, for tests and tools.
     pub fn unlimited() -> Self {
-        Self { max_series: usize::MAX, max_samples: usize::MAX, deadline: None, cancel: None }
+        Self { max_series: usize::MAX, max_samples: usize::MAX, threads: 1, deadline: None, cancel: None }
     }
 
     /// To be asked now and then during long work.

@@ -161,6 +161,9 @@ pub struct Query {
     pub prometheus2_ranges: bool,
     /// Queries that run at once; further ones wait.
     pub max_concurrent: usize,
+    /// Threads that a query may use when it runs alone; queries that run at the same time share them. 0: as many as
+    /// there are processors.
+    pub threads: usize,
 }
 
 impl Default for Query {
@@ -176,6 +179,7 @@ impl Default for Query {
             delayed_name_removal: false,
             prometheus2_ranges: false,
             max_concurrent: 16,
+            threads: 0,
         }
     }
 }

@@ -7,6 +7,7 @@ mod catalogue;
 mod raw;
 mod storage;
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -68,6 +69,8 @@ pub struct Metrics {
     store: Tsdb,
     config: LiveConfig,
     permits: Arc<Semaphore>,
+    /// Permits in all.
+    most_at_once: usize,
     /// What all running queries may hold together.
     memory: Arc<MemoryPool>,
     /// Kibibytes of messages that may be in memory unpacked.
@@ -92,10 +95,12 @@ impl Metrics {
     pub fn open(config: &LiveConfig) -> anyhow::Result<Self> {
         let current = config.current();
         let store = Tsdb::open(store_options(&current)).context("cannot open the store of time series")?;
+        let most_at_once = current.query.max_concurrent.max(1);
         Ok(Self {
             store,
             config: config.clone(),
-            permits: Arc::new(Semaphore::new(current.query.max_concurrent.max(1))),
+            permits: Arc::new(Semaphore::new(most_at_once)),
+            most_at_once,
             memory: Arc::new(MemoryPool::new(current.query.max_memory_bytes)),
             writing: Arc::new(Semaphore::new(WRITING_KIB as usize)),
             storing: Arc::new(AtomicBool::new(true)),
@@ -216,6 +221,8 @@ impl Metrics {
     fn engine(&self, overrides: Overrides) -> Engine {
         let mut options = engine_options(&self.config.current().query);
         options.memory = Some(Arc::clone(&self.memory));
+        let running = self.most_at_once - self.permits.available_permits().min(self.most_at_once);
+        options.threads = share_of_threads(options.threads, running);
         options.lookback = overrides.lookback.unwrap_or(options.lookback);
         // A request may ask for less time, not for more.
         options.timeout = overrides.timeout.map_or(options.timeout, |asked| asked.min(options.timeout));
@@ -340,6 +347,15 @@ async fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
     tokio::task::spawn_blocking(work).await.ok()
 }
 
+/// Threads of one of so many queries that run: together they use little more than there are for one that runs alone.
+fn share_of_threads(configured: usize, running: usize) -> usize {
+    let most = match configured {
+        0 => std::thread::available_parallelism().map_or(1, NonZero::get),
+        most => most,
+    };
+    (most / running.max(1)).max(1)
+}
+
 fn store_options(config: &config::Config) -> Options {
     let metrics = &config.metrics;
     let mut options = Options::new(config.storage.data_dir.join(FILE));
@@ -362,6 +378,7 @@ fn engine_options(query: &config::Query) -> EngineOptions {
         max_series: query.max_series,
         max_points_per_series: query.max_points,
         max_answer_points: query.max_answer_points,
+        threads: query.threads,
         delayed_name_removal: query.delayed_name_removal,
         prometheus2_closed_ranges: query.prometheus2_ranges,
         ..EngineOptions::default()
@@ -383,4 +400,17 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
 /// Bounds of one read of the store.
 fn limits(max_series: usize, max_samples: usize) -> Limits {
     Limits { max_series, max_samples }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_that_run_at_the_same_time_share_the_threads() {
+        let shares: Vec<usize> =
+            [0, 1, 2, 3, 8].into_iter().map(|running| share_of_threads(6, running)).collect();
+        assert_eq!(shares, [6, 6, 3, 2, 1]);
+        assert!(share_of_threads(0, 1) >= 1);
+    }
 }

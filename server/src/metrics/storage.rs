@@ -1,8 +1,11 @@
 //! The evaluator's view of the store. The only place that knows both.
 
-use std::sync::Arc;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use siaga_promql::{Labels, MatchOp, Matcher, SelectBudget, SelectHints, SeriesData, Storage, StorageError};
+use siaga_promql::{
+    Consumer, Labels, MatchOp, Matcher, SelectBudget, SelectHints, SeriesData, Storage, StorageError,
+};
 use siaga_tsdb::{Aggregate, Resolution, SelectError, Tsdb};
 
 use super::limits;
@@ -25,24 +28,49 @@ impl Storage for StoreView {
         hints: &SelectHints,
         budget: &SelectBudget,
     ) -> Result<Vec<SeriesData>, StorageError> {
+        let all = Mutex::new(Vec::new());
+        self.select_batches(matchers, hints, budget, &|mut batch| {
+            all.lock().unwrap_or_else(PoisonError::into_inner).append(&mut batch);
+            ControlFlow::Continue(())
+        })?;
+        let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+        all.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(all)
+    }
+
+    fn select_batches(
+        &self,
+        matchers: &[Matcher],
+        hints: &SelectHints,
+        budget: &SelectBudget,
+        each: Consumer<'_>,
+    ) -> Result<(), StorageError> {
         budget.check_time()?;
         let matchers = to_store_matchers(matchers).map_err(|reason| StorageError::Other(reason.into()))?;
         let limits = limits(budget.max_series, budget.max_samples);
-        let (start_ms, end_ms) = (hints.start_ms, hints.end_ms);
-        let found = match downsampling(hints) {
-            Some(how) => self.store.select_downsampled(&matchers, start_ms, end_ms, how, limits),
-            None => self.store.select(&matchers, start_ms, end_ms, limits),
+        let window = (hints.start_ms, hints.end_ms);
+        let late = Mutex::new(None);
+        let work = |batch: Vec<siaga_tsdb::Series>| match budget.check_time() {
+            Ok(()) => each(batch.into_iter().map(to_series_data).collect()),
+            Err(error) => {
+                *late.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                ControlFlow::Break(())
+            }
         };
-        let found = found.map_err(to_storage_error)?;
-        budget.check_time()?;
-        Ok(found
-            .into_iter()
-            .map(|series| SeriesData {
-                labels: Labels::from_shared(Arc::clone(series.labels.shared())),
-                timestamps: series.timestamps,
-                values: series.values,
-            })
-            .collect())
+        let found =
+            self.store.select_batches(&matchers, window, downsampling(hints), limits, budget.threads, &work);
+        match late.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => found.map_err(to_storage_error),
+        }
+    }
+}
+
+fn to_series_data(series: siaga_tsdb::Series) -> SeriesData {
+    SeriesData {
+        labels: Labels::from_shared(Arc::clone(series.labels.shared())),
+        timestamps: series.timestamps,
+        values: series.values,
     }
 }
 

@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use siaga_tsdb::Matcher;
 
-use super::answer::{QueryData, Success};
+use super::answer::Success;
+use super::evaluated::Evaluated;
 use super::{Form, PrometheusError, admin, read, status};
 use crate::access::Right;
 use crate::app::App;
@@ -67,8 +68,13 @@ pub fn routes() -> Routes {
 pub(super) async fn respond<T: Serialize + Send + 'static>(
     success: Success<T>,
 ) -> Result<Response, PrometheusError> {
-    let body = tokio::task::spawn_blocking(move || serde_json::to_vec(&success)).await;
-    match body {
+    write(move || serde_json::to_string(&success)).await
+}
+
+async fn write(
+    body: impl FnOnce() -> serde_json::Result<String> + Send + 'static,
+) -> Result<Response, PrometheusError> {
+    match tokio::task::spawn_blocking(body).await {
         Ok(Ok(body)) => Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response()),
         _ => Ok(ApiError::internal("an answer could not be written").into_response()),
     }
@@ -78,7 +84,8 @@ async fn query(State(app): State<App>, form: Form) -> Result<Response, Prometheu
     let at = form.time("time")?.unwrap_or_else(now_ms);
     let text = form.required("query")?;
     let answer = app.metrics.instant_with(text, at, overrides(&form)?).await?;
-    respond(QueryData::success(answer).limited(form.limit("limit")?)).await
+    let evaluated = Evaluated(answer).limited(form.limit("limit")?);
+    write(move || evaluated.body()).await
 }
 
 /// What a request asks for in place of the configuration.
@@ -109,7 +116,8 @@ async fn query_range(State(app): State<App>, form: Form) -> Result<Response, Pro
         ));
     }
     let answer = app.metrics.range_with(text, (start, end), step, overrides(&form)?).await?;
-    respond(QueryData::success(answer).limited(form.limit("limit")?)).await
+    let evaluated = Evaluated(answer).limited(form.limit("limit")?);
+    write(move || evaluated.body()).await
 }
 
 /// Selectors of one request; each costs a parse and a search.

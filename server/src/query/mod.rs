@@ -5,6 +5,7 @@
 mod admin;
 mod answer;
 mod error;
+mod evaluated;
 pub mod http;
 mod names;
 mod params;

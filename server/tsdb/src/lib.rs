@@ -77,5 +77,5 @@ pub use labels::{LabelPair, Labels, LabelsError, MAX_LABELS, MAX_LABELS_BYTES, M
 pub use maintain::MaintainReport;
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use options::{Options, Synchronous};
-pub use query::{Limits, Series};
+pub use query::{Consumer, Limits, Series};
 pub use store::{SourceStats, Stats, Tsdb};

@@ -11,13 +11,23 @@ use crate::matcher::Matcher;
 use crate::shared::Shared;
 use crate::sync;
 pub(crate) use assembly::Window;
-use std::sync::Arc;
+use std::ops::ControlFlow;
+use std::slice::Chunks;
+use std::sync::{Arc, Mutex};
 
-/// From this many series on a query is shared among threads. Starting one takes as long as reading some ten, and on a
-/// busy machine as long as reading a whole host.
-const SERIES_OF_A_THREAD: usize = 200;
-/// Threads of one query at most.
+/// Series that are put together at a time: their columns stay in the processor's cache until they are worked off, and
+/// the snapshot that each batch takes costs next to nothing.
+const SERIES_OF_A_BATCH: usize = 64;
+/// Series for which a further thread is started. Starting one takes as long as reading some ten, and on a busy machine
+/// as long as reading a whole host.
+const SERIES_OF_A_THREAD: usize = 100;
+/// Batches of each thread at least, so that none waits long for another.
+const BATCHES_OF_A_THREAD: usize = 2;
+/// Threads of a query for which nothing else is said, at most.
 const MAX_THREADS: usize = 4;
+
+/// Takes the series of a query, some at a time, on whichever thread read them; [`ControlFlow::Break`] ends the query.
+pub type Consumer<'a> = &'a (dyn Fn(Vec<Series>) -> ControlFlow<()> + Sync);
 
 /// Bounds of one query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,33 +66,62 @@ pub(crate) fn select(
     if start_ms > end_ms {
         return Ok(Vec::new());
     }
-    let mut candidates = matching(shared, matchers, start_ms, end_ms);
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS));
+    let all = Mutex::new(Vec::new());
+    select_batches(shared, matchers, window, limits, threads, &|mut batch| {
+        sync::lock(&all).append(&mut batch);
+        ControlFlow::Continue(())
+    })?;
+    let mut found = all.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    found.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+    Ok(found)
+}
+
+/// As [`select`], but handed to `each` in batches, in no order, by as many threads as may be of use.
+pub(crate) fn select_batches(
+    shared: &Shared,
+    matchers: &[Matcher],
+    window: Window,
+    limits: Limits,
+    threads: usize,
+    each: Consumer<'_>,
+) -> Result<(), SelectError> {
+    let (start_ms, end_ms) = window.range();
+    if start_ms > end_ms {
+        return Ok(());
+    }
+    let candidates = matching(shared, matchers, start_ms, end_ms);
     if candidates.len() > limits.max_series {
         return Err(SelectError::TooManySeries { found: candidates.len(), limit: limits.max_series });
     }
-    let mut found = if candidates.len() < SERIES_OF_A_THREAD {
-        assembly::assemble(shared, candidates, &window)?
-    } else {
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS));
-        let share = candidates.len().div_ceil(threads);
-        std::thread::scope(|scope| {
-            let mut workers = Vec::with_capacity(threads);
-            while candidates.len() > share {
-                let part = candidates.split_off(candidates.len() - share);
-                let window = &window;
-                workers.push(scope.spawn(move || assembly::assemble(shared, part, window)));
+    let threads = threads.min(candidates.len() / SERIES_OF_A_THREAD).max(1);
+    let size = candidates.len().div_ceil(threads * BATCHES_OF_A_THREAD).clamp(1, SERIES_OF_A_BATCH);
+    let batches = Mutex::new(candidates.chunks(size));
+    let work = || {
+        while let Some(batch) = next(&batches) {
+            let done = assembly::assemble(shared, batch, &window).map(each);
+            if !matches!(done, Ok(ControlFlow::Continue(()))) {
+                // Nothing is left for the others either.
+                *sync::lock(&batches) = [].chunks(1);
+                return done.map(drop);
             }
-            let mut found = assembly::assemble(shared, candidates, &window)?;
-            for worker in workers {
-                // A panic there is a bug, and goes on here.
-                let part = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                found.append(&mut part?);
-            }
-            Ok::<_, SelectError>(found)
-        })?
+        }
+        Ok(())
     };
-    found.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
-    Ok(found)
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut result = work();
+        for worker in workers {
+            // A panic there is a bug, and goes on here.
+            let done = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            result = result.and(done);
+        }
+        result
+    })
+}
+
+fn next<'a, T>(batches: &Mutex<Chunks<'a, T>>) -> Option<&'a [T]> {
+    sync::lock(batches).next()
 }
 
 /// What may have samples in a range: by the directory and the head, to the accuracy of a bucket.

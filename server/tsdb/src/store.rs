@@ -8,7 +8,7 @@ use crate::labels::Labels;
 use crate::maintain::{MaintainReport, Maintainer, Upkeep, head_is_full};
 use crate::matcher::Matcher;
 use crate::options::{Options, millis};
-use crate::query::{self, Limits, Series, Window};
+use crate::query::{self, Consumer, Limits, Series, Window};
 use crate::recover::{Recovered, recover};
 use crate::schema;
 use crate::shared::Shared;
@@ -230,6 +230,24 @@ impl Tsdb {
         query::select(&self.0.shared, matchers, Window::new(start_ms, end_ms, limits.max_samples), limits)
     }
 
+    /// As [`Tsdb::select`], but each series is handed over as soon as it is read, in batches and in no order, by up to
+    /// `threads` threads at the same time.
+    ///
+    /// # Errors
+    /// As [`Tsdb::select`]; batches may have been handed over before.
+    pub fn select_batches(
+        &self,
+        matchers: &[Matcher],
+        (start_ms, end_ms): (i64, i64),
+        downsampled: Option<(Resolution, Aggregate)>,
+        limits: Limits,
+        threads: usize,
+        each: Consumer<'_>,
+    ) -> Result<(), SelectError> {
+        let window = Window::new(start_ms, end_ms, limits.max_samples).downsampled(downsampled);
+        query::select_batches(&self.0.shared, matchers, window, limits, threads, each)
+    }
+
     /// As [`Tsdb::select`], but with aggregates in place of the samples where days have been downsampled: for
     /// questions whose instants and ranges are multiples of the resolution.
     ///
@@ -240,10 +258,10 @@ impl Tsdb {
         matchers: &[Matcher],
         start_ms: i64,
         end_ms: i64,
-        (resolution, aggregate): (Resolution, Aggregate),
+        how: (Resolution, Aggregate),
         limits: Limits,
     ) -> Result<Vec<Series>, SelectError> {
-        let window = Window::new(start_ms, end_ms, limits.max_samples).downsampled(resolution, aggregate);
+        let window = Window::new(start_ms, end_ms, limits.max_samples).downsampled(Some(how));
         query::select(&self.0.shared, matchers, window, limits)
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::ast::{Aggregate, AggregateOp, Grouping};
 use crate::eval::kahan::{Kahan, Mean};
+use crate::eval::parallel;
 use crate::eval::{ABSENT, Evaluated, Evaluator, Grid, Series, is_absent, merge_same_labels};
 use crate::format::{format_value, quoted};
 use crate::labels::METRIC_NAME;
@@ -40,16 +41,16 @@ impl Evaluator<'_> {
         ) {
             self.budget.hold(groups.labels.len().saturating_mul(grid.count))?;
         }
-        let input = &input;
+        let (input, threads) = (&input, self.budget.threads());
         match a.op {
-            AggregateOp::Sum => Ok(fold::<Sum>(input, groups, grid)),
-            AggregateOp::Avg => Ok(fold::<Mean>(input, groups, grid)),
-            AggregateOp::Count => Ok(fold::<Count>(input, groups, grid)),
-            AggregateOp::Group => Ok(fold::<Presence>(input, groups, grid)),
-            AggregateOp::Min => Ok(fold::<Min>(input, groups, grid)),
-            AggregateOp::Max => Ok(fold::<Max>(input, groups, grid)),
-            AggregateOp::Stddev => Ok(fold::<Spread<true>>(input, groups, grid)),
-            AggregateOp::Stdvar => Ok(fold::<Spread<false>>(input, groups, grid)),
+            AggregateOp::Sum => Ok(fold::<Sum>(input, groups, grid, threads)),
+            AggregateOp::Avg => Ok(fold::<Mean>(input, groups, grid, threads)),
+            AggregateOp::Count => Ok(fold::<Count>(input, groups, grid, threads)),
+            AggregateOp::Group => Ok(fold::<Presence>(input, groups, grid, threads)),
+            AggregateOp::Min => Ok(fold::<Min>(input, groups, grid, threads)),
+            AggregateOp::Max => Ok(fold::<Max>(input, groups, grid, threads)),
+            AggregateOp::Stddev => Ok(fold::<Spread<true>>(input, groups, grid, threads)),
+            AggregateOp::Stdvar => Ok(fold::<Spread<false>>(input, groups, grid, threads)),
             _ => self.rank(a, input, groups, &param.unwrap_or_default(), grid),
         }
     }
@@ -148,29 +149,31 @@ fn group_labels(labels: &Labels, grouping: &Grouping) -> Labels {
     }
 }
 
-fn fold<A: Accumulator>(input: &[Series], groups: Groups, grid: &Grid) -> Vec<Series> {
-    let mut cells: Vec<Vec<Option<A>>> =
-        groups.labels.iter().map(|_| (0..grid.count).map(|_| None).collect()).collect();
-    for (s, &g) in input.iter().zip(&groups.of_series) {
-        for (cell, &v) in cells[g].iter_mut().zip(&s.values) {
-            if is_absent(v) {
-                continue;
-            }
-            match cell {
-                Some(a) => a.add(v),
-                None => *cell = Some(A::start(v)),
+/// Folds each group by itself, its series in their order, so that threads change nothing in the sums.
+fn fold<A: Accumulator>(input: &[Series], groups: Groups, grid: &Grid, threads: usize) -> Vec<Series> {
+    let members = groups.members();
+    let cells = input.len().saturating_mul(grid.count);
+    let columns = parallel::map(&members, (threads, cells), |members| {
+        let mut cells: Vec<Option<A>> = (0..grid.count).map(|_| None).collect();
+        for &at in members {
+            for (cell, &v) in cells.iter_mut().zip(&input[at].values) {
+                if is_absent(v) {
+                    continue;
+                }
+                match cell {
+                    Some(a) => a.add(v),
+                    None => *cell = Some(A::start(v)),
+                }
             }
         }
-    }
+        cells.iter().map(|c| c.as_ref().map_or(ABSENT, A::finish)).collect()
+    });
     groups
         .labels
         .into_iter()
         .zip(groups.drop_name)
-        .zip(cells)
-        .map(|((labels, drop_name), cells)| {
-            let values = cells.iter().map(|c| c.as_ref().map_or(ABSENT, A::finish)).collect();
-            Series { labels, drop_name, values }
-        })
+        .zip(columns)
+        .map(|((labels, drop_name), values)| Series { labels, drop_name, values })
         .collect()
 }
 

@@ -1,7 +1,7 @@
 //! Function calls: evaluates the arguments and hands plain columns to the functions.
 
 use crate::ast::{Expr, Func, Kind, WindowFn};
-use crate::eval::{ABSENT, Evaluated, Evaluator, Grid, Series, is_absent};
+use crate::eval::{ABSENT, Evaluated, Evaluator, Grid, RangeSeries, Series, is_absent};
 use crate::functions::{absent, date, histogram, label, math, sort, window};
 use crate::{Labels, QueryError};
 
@@ -74,7 +74,7 @@ impl Evaluator<'_> {
                 let data = self.range_vector(&args[0], grid, Some(name))?;
                 let mut there = vec![false; grid.count];
                 for s in &data.series {
-                    let windows = data.windows(s, grid);
+                    let windows = data.frame.windows(&s.timestamps, grid);
                     there.iter_mut().zip(windows.iter()).for_each(|(t, w)| *t |= !w.is_empty());
                 }
                 Ok(absent::series(&args[0], &there))
@@ -183,33 +183,27 @@ impl Evaluator<'_> {
             scalars.push(self.eval_scalar(arg, grid)?);
         }
         window::check_scalars(func, &scalars)?;
-        let data = self.range_vector(range_arg, grid, Some(name))?;
-        self.budget.hold(data.series.len().saturating_mul(grid.count))?;
-        let mut out = Vec::with_capacity(data.series.len());
-        let mut last_windows: Option<(*const [i64], crate::eval::Windows)> = None;
-        for s in &data.series {
-            self.budget.check_time()?;
-            // Series of one scrape share their timestamps, and so their windows.
-            let shared = std::sync::Arc::as_ptr(&s.timestamps);
-            let windows = match last_windows.take() {
-                Some((of, windows)) if std::ptr::eq(of, shared) => windows,
-                _ => data.windows(s, grid),
-            };
-            let input = window::Input {
-                series: s,
-                windows: &windows,
-                range_ms: data.range_ms,
-                shift: data.shift,
-                grid,
-                budget: &self.budget,
-            };
-            let values = window::column(func, &input, &scalars)?;
-            last_windows = Some((shared, windows));
-            let series = Series { labels: s.labels.clone(), drop_name: s.drop_name, values };
-            if !series.is_empty() {
-                self.window_notes(func, args, &series.labels);
-                out.push(series);
+        let out = match &range_arg.bare().kind {
+            Kind::Range { selector, range_ms } => {
+                let (frame, hints) = self.range_frame(selector, *range_ms, grid, Some(name));
+                let budget = &self.budget;
+                let call = window::Call { func, scalars: &scalars, frame, grid, budget };
+                self.fetch_columns(selector, &hints, grid, &|batch| {
+                    call.columns(batch.into_iter().map(RangeSeries::new))
+                })?
             }
+            _ => {
+                let data = self.range_vector(range_arg, grid, Some(name))?;
+                let budget = &self.budget;
+                budget.hold(data.series.len().saturating_mul(grid.count))?;
+                let call = window::Call { func, scalars: &scalars, frame: data.frame, grid, budget };
+                let mut out = call.columns(data.series.into_iter().map(Ok))?;
+                out.retain(|series| !series.is_empty());
+                out
+            }
+        };
+        for series in &out {
+            self.window_notes(func, args, &series.labels);
         }
         if func == WindowFn::QuantileOverTime && !out.is_empty() {
             for q in scalars[0].iter().filter(|q| !(0.0..=1.0).contains(*q)) {
@@ -307,6 +301,8 @@ impl Evaluator<'_> {
                 }
             }
         }
+        // The label of the quantile may have replaced the one that told histograms apart.
+        let out = if label.is_some() { crate::eval::merge_same_labels(out)? } else { out };
         self.drop_names(out)
     }
 

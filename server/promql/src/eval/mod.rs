@@ -11,6 +11,7 @@ mod column;
 mod kahan;
 mod matching;
 mod notes;
+mod parallel;
 mod range;
 mod rank;
 mod select;
@@ -24,9 +25,8 @@ pub(crate) use budget::Budget;
 pub(crate) use column::{ABSENT, Evaluated, Grid, Series, is_absent, merge_same_labels};
 pub(crate) use kahan::{ErrorFree, Kahan, mean_of, sum_of};
 pub(crate) use notes::Notes;
-pub(crate) use range::{RangeSeries, Windows};
+pub(crate) use range::{Frame, RangeSeries, Windows};
 pub(crate) use rank::{by_value, quantile};
-pub(crate) use select::Shift;
 
 use crate::answer::{Answer, MatrixSeries, Value};
 use crate::ast::{Expr, Kind};
@@ -59,7 +59,7 @@ impl<'a> Evaluator<'a> {
             options,
             query_grid: *grid,
             query_end,
-            budget: Budget::new(options.max_samples, options.memory.clone(), deadline, cancel),
+            budget: Budget::new(options, deadline, cancel),
             notes: Notes::new(text),
         }
     }
@@ -81,7 +81,7 @@ impl<'a> Evaluator<'a> {
         let data = self.range_vector(expr, grid, None)?;
         let mut out = Vec::with_capacity(data.series.len());
         for series in &data.series {
-            let windows = data.windows(series, grid);
+            let windows = data.frame.windows(&series.timestamps, grid);
             let Some(range) = windows.first() else { continue };
             let points: Vec<(i64, f64)> = range.map(|i| (series.timestamps[i], series.values[i])).collect();
             if !points.is_empty() {
@@ -185,10 +185,12 @@ impl<'a> Evaluator<'a> {
         if !series.iter().any(|s| s.labels.has_metric_identity()) {
             return Ok(series);
         }
+        let same_metric = series.windows(2).all(|w| w[0].labels.has_metric_identity_of(&w[1].labels));
         for s in &mut series {
             s.labels = s.labels.without_metric_identity();
         }
-        merge_same_labels(series)
+        // What was distinct with the same name in each is distinct without it.
+        if same_metric { Ok(series) } else { merge_same_labels(series) }
     }
 }
 

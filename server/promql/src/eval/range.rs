@@ -1,17 +1,26 @@
 //! Range vectors: the samples of range selectors and subqueries, and the window of samples that each step sees.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::ast::{Expr, Kind, Subquery};
+use crate::ast::{Expr, Kind, Selector, Subquery};
 use crate::eval::select::{Shift, advance, hints};
 use crate::eval::{Evaluator, Grid, is_absent};
+use crate::functions::rate::Edges;
+use crate::functions::regression::TimeSums;
 use crate::storage::is_stale_nan;
-use crate::{Labels, QueryError, SeriesData};
+use crate::{Labels, QueryError, SelectHints, SeriesData};
 
 /// Samples of a range vector over a whole grid.
 pub(crate) struct RangeVector {
     pub(crate) series: Vec<RangeSeries>,
+    pub(crate) frame: Frame,
+}
+
+/// Where the windows of a range vector lie.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame {
     pub(crate) range_ms: i64,
     pub(crate) shift: Shift,
     /// The left edge belongs to the window (Prometheus 2).
@@ -26,23 +35,37 @@ pub(crate) struct RangeSeries {
     pub(crate) values: Vec<f64>,
 }
 
-/// For each step the indexes of its samples: first and one past the last.
-pub(crate) struct Windows(Vec<(u32, u32)>);
+/// For each step the indexes of its samples, and what functions compute once for all series of the same times.
+pub(crate) struct Windows {
+    /// First and one past the last.
+    bounds: Vec<(u32, u32)>,
+    edges: OnceCell<Vec<(Edges, f64)>>,
+    time_sums: OnceCell<Vec<TimeSums>>,
+}
 
 impl Windows {
     pub(crate) fn iter(&self) -> impl Iterator<Item = Range<usize>> + '_ {
-        self.0.iter().map(|&(lo, hi)| lo as usize..hi as usize)
+        self.bounds.iter().map(|&(lo, hi)| lo as usize..hi as usize)
     }
 
     pub(crate) fn first(&self) -> Option<Range<usize>> {
         self.iter().next()
     }
+
+    /// What `rate` knows of each window, with its usual factor.
+    pub(crate) fn edges(&self, make: impl FnOnce() -> Vec<(Edges, f64)>) -> &[(Edges, f64)] {
+        self.edges.get_or_init(make)
+    }
+
+    /// What lines through the samples of each window have in common.
+    pub(crate) fn time_sums(&self, make: impl FnOnce() -> Vec<TimeSums>) -> &[TimeSums] {
+        self.time_sums.get_or_init(make)
+    }
 }
 
-impl RangeVector {
-    /// The windows of one series.
-    pub(crate) fn windows(&self, series: &RangeSeries, grid: &Grid) -> Windows {
-        let times: &[i64] = &series.timestamps;
+impl Frame {
+    /// The windows over samples of these times.
+    pub(crate) fn windows(&self, times: &[i64], grid: &Grid) -> Windows {
         let (mut lo, mut hi) = (0, 0);
         let open_edge = i64::from(self.closed);
         let windows = grid.times().map(|t| {
@@ -51,7 +74,7 @@ impl RangeVector {
             lo += advance(&times[lo..], end - self.range_ms - open_edge);
             (lo as u32, hi as u32)
         });
-        Windows(windows.collect())
+        Windows { bounds: windows.collect(), edges: OnceCell::new(), time_sums: OnceCell::new() }
     }
 }
 
@@ -66,18 +89,28 @@ impl Evaluator<'_> {
         let closed = self.options.prometheus2_closed_ranges;
         match &expr.bare().kind {
             Kind::Range { selector, range_ms } => {
-                let shift = self.shift(selector.shift);
-                let before = range_ms - 1 + i64::from(closed);
-                let data = self.fetch(selector, &hints(grid, shift, before, *range_ms, func))?;
-                if data.iter().any(|s| s.values.len() > u32::MAX as usize) {
-                    return Err(QueryError::too_many_samples());
-                }
-                let series = data.into_iter().map(without_stale_markers).collect();
-                Ok(RangeVector { series, range_ms: *range_ms, shift, closed })
+                let (frame, hints) = self.range_frame(selector, *range_ms, grid, func);
+                let data = self.fetch(selector, &hints)?;
+                let series = data.into_iter().map(RangeSeries::new).collect::<Result<_, _>>()?;
+                Ok(RangeVector { series, frame })
             }
             Kind::Subquery(subquery) => self.subquery(subquery, grid, closed),
             _ => Err(QueryError::execution("expected a range vector")),
         }
+    }
+
+    /// Where the windows of a range selector lie, and the samples that they need.
+    pub(super) fn range_frame(
+        &self,
+        selector: &Selector,
+        range_ms: i64,
+        grid: &Grid,
+        func: Option<&'static str>,
+    ) -> (Frame, SelectHints) {
+        let closed = self.options.prometheus2_closed_ranges;
+        let shift = self.shift(selector.shift);
+        let before = range_ms - 1 + i64::from(closed);
+        (Frame { range_ms, shift, closed }, hints(grid, shift, before, range_ms, func))
     }
 
     fn subquery(
@@ -105,7 +138,7 @@ impl Evaluator<'_> {
                 series.push(RangeSeries { labels: s.labels, drop_name: s.drop_name, timestamps, values });
             }
         }
-        Ok(RangeVector { series, range_ms, shift, closed })
+        Ok(RangeVector { series, frame: Frame { range_ms, shift, closed } })
     }
 
     /// The instants at which a subquery evaluates: multiples of its step, whatever the outer grid is.
@@ -132,13 +165,22 @@ impl Evaluator<'_> {
     }
 }
 
-fn without_stale_markers(data: SeriesData) -> RangeSeries {
-    let SeriesData { labels, mut timestamps, mut values } = data;
-    if values.iter().any(|v| is_stale_nan(*v)) {
-        let kept: Vec<i64> =
-            timestamps.iter().zip(&values).filter(|(_, v)| !is_stale_nan(**v)).map(|(t, _)| *t).collect();
-        timestamps = kept.into();
-        values.retain(|v| !is_stale_nan(*v));
+impl RangeSeries {
+    /// What a storage gave, without its stale markers.
+    pub(super) fn new(data: SeriesData) -> Result<Self, QueryError> {
+        let SeriesData { labels, mut timestamps, mut values } = data;
+        // Windows count in 32 bits.
+        if values.len() > u32::MAX as usize {
+            return Err(QueryError::too_many_samples());
+        }
+        // Stale markers are NaN, which is seen without a branch.
+        let may_be_stale = values.iter().fold(false, |any, v| any | v.is_nan());
+        if may_be_stale && values.iter().any(|v| is_stale_nan(*v)) {
+            let kept: Vec<i64> =
+                timestamps.iter().zip(&values).filter(|(_, v)| !is_stale_nan(**v)).map(|(t, _)| *t).collect();
+            timestamps = kept.into();
+            values.retain(|v| !is_stale_nan(*v));
+        }
+        Ok(Self { labels, drop_name: false, timestamps, values })
     }
-    RangeSeries { labels, drop_name: false, timestamps, values }
 }

@@ -1,7 +1,11 @@
 //! Selectors: fetching series, and finding the newest sample in the lookback of every step.
 
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use crate::ast::{At, Selector, TimeShift};
-use crate::eval::{ABSENT, Evaluator, Grid, Series};
+use crate::eval::{ABSENT, Budget, Evaluator, Grid, Series};
 use crate::storage::is_stale_nan;
 use crate::{QueryError, SelectHints, SeriesData, StorageError};
 
@@ -53,23 +57,18 @@ impl Evaluator<'_> {
         selector: &Selector,
         grid: &Grid,
         func: Option<&'static str>,
-        pick: impl Fn(i64, f64) -> f64,
+        pick: impl Fn(i64, f64) -> f64 + Sync,
     ) -> Result<Vec<Series>, QueryError> {
         let shift = self.shift(selector.shift);
         let lookback = self.lookback_ms();
         let hints = hints(grid, shift, lookback - 1, 0, func);
-        let data = self.fetch(selector, &hints)?;
-        self.budget.hold(data.len().saturating_mul(grid.count))?;
-        let mut out = Vec::with_capacity(data.len());
-        for series in data {
-            self.budget.check_time()?;
-            let values = lookback_column(&series, grid, shift, lookback, &pick);
-            let series = Series::new(series.labels, values);
-            if !series.is_empty() {
-                out.push(series);
-            }
-        }
-        Ok(out)
+        self.fetch_columns(selector, &hints, grid, &|batch| {
+            let column = |series: SeriesData| {
+                let values = lookback_column(&series, grid, shift, lookback, &pick);
+                Series::new(series.labels, values)
+            };
+            Ok(batch.into_iter().map(column).collect())
+        })
     }
 
     /// How old a sample may be, exclusive: one millisecond more when the left edge belongs to the lookback.
@@ -85,21 +84,81 @@ impl Evaluator<'_> {
         hints: &SelectHints,
     ) -> Result<Vec<SeriesData>, QueryError> {
         self.budget.check_time()?;
+        let held = self.budget.held();
         let budget = self.budget.for_select(self.options.max_series);
-        let data = self.storage.select(&selector.matchers, hints, &budget).map_err(|error| match error {
-            StorageError::TooManySamples { limit } => self.budget.exceeded(limit),
-            error => error.into(),
-        })?;
-        if data.len() > self.options.max_series {
-            let limit = self.options.max_series;
-            return Err(StorageError::TooManySeries { limit }.into());
-        }
-        if data.iter().any(|s| s.timestamps.len() != s.values.len()) {
-            return Err(QueryError::Internal("storage gave a series with unequal columns".to_owned(), None));
-        }
-        self.budget.hold(data.iter().map(|s| s.values.len()).sum())?;
+        let data = self.storage.select(&selector.matchers, hints, &budget);
+        let data = data.map_err(|error| select_error(error, &self.budget, held))?;
+        check_series(data.len(), self.options.max_series)?;
+        charge(&data, &self.budget)?;
         Ok(data)
     }
+
+    /// Asks the storage and makes a column of each series, on the threads that read them: samples are let go while
+    /// they are still in the cache. The columns are in the order of their labels; those without a value are left out.
+    pub(super) fn fetch_columns(
+        &self,
+        selector: &Selector,
+        hints: &SelectHints,
+        grid: &Grid,
+        columns: &(dyn Fn(Vec<SeriesData>) -> Result<Vec<Series>, QueryError> + Sync),
+    ) -> Result<Vec<Series>, QueryError> {
+        let (budget, max_series) = (&self.budget, self.options.max_series);
+        budget.check_time()?;
+        let held = budget.held();
+        let seen = AtomicUsize::new(0);
+        let found = Mutex::new(Vec::new());
+        let failed: Mutex<Option<QueryError>> = Mutex::new(None);
+        let work = |batch: Vec<SeriesData>| {
+            budget.check_time()?;
+            let seen = seen.fetch_add(batch.len(), Ordering::Relaxed) + batch.len();
+            check_series(seen, max_series)?;
+            charge(&batch, budget)?;
+            budget.hold(batch.len().saturating_mul(grid.count))?;
+            columns(batch)
+        };
+        let each = |batch: Vec<SeriesData>| match work(batch) {
+            Ok(columns) => {
+                lock(&found).extend(columns.into_iter().filter(|series| !series.is_empty()));
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                lock(&failed).get_or_insert(error);
+                ControlFlow::Break(())
+            }
+        };
+        let done =
+            self.storage.select_batches(&selector.matchers, hints, &budget.for_select(max_series), &each);
+        if let Some(error) = lock(&failed).take() {
+            return Err(error);
+        }
+        done.map_err(|error| select_error(error, budget, held))?;
+        let mut columns: Vec<Series> = std::mem::take(&mut *lock(&found));
+        columns.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(columns)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The error of a selection that began when so much was held.
+fn select_error(error: StorageError, budget: &Budget, held: usize) -> QueryError {
+    match error {
+        StorageError::TooManySamples { limit } => budget.exceeded(limit, held),
+        error => error.into(),
+    }
+}
+
+fn check_series(found: usize, limit: usize) -> Result<(), QueryError> {
+    if found > limit { Err(StorageError::TooManySeries { limit }.into()) } else { Ok(()) }
+}
+
+fn charge(data: &[SeriesData], budget: &Budget) -> Result<(), QueryError> {
+    if data.iter().any(|s| s.timestamps.len() != s.values.len()) {
+        return Err(QueryError::Internal("storage gave a series with unequal columns".to_owned(), None));
+    }
+    budget.hold(data.iter().map(|s| s.values.len()).sum())
 }
 
 /// The window of samples that a selector needs over a grid: `before` milliseconds before the first instant.

@@ -8,6 +8,7 @@ pub(crate) mod math;
 pub(crate) mod over_time;
 pub(crate) mod rate;
 pub(crate) mod regression;
+pub(crate) mod segments;
 pub(crate) mod sort;
 pub(crate) mod window;
 

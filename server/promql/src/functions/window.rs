@@ -1,16 +1,59 @@
 //! Functions over windows of samples: one value for each step from the samples that the step sees.
 
+use std::sync::Arc;
+
 use crate::QueryError;
 use crate::ast::WindowFn;
-use crate::eval::{ABSENT, Budget, Grid, RangeSeries, Shift, Windows};
-use crate::functions::{over_time, rate, regression};
+use crate::eval::{ABSENT, Budget, Frame, Grid, RangeSeries, Series, Windows};
+use crate::functions::{over_time, rate, regression, segments};
+
+/// A function to be applied to series of a range vector.
+pub(crate) struct Call<'a> {
+    pub(crate) func: WindowFn,
+    /// Its scalar arguments, each with one value for each step.
+    pub(crate) scalars: &'a [Vec<f64>],
+    pub(crate) frame: Frame,
+    pub(crate) grid: &'a Grid,
+    pub(crate) budget: &'a Budget,
+}
+
+impl Call<'_> {
+    /// A column for each series.
+    pub(crate) fn columns(
+        &self,
+        series: impl Iterator<Item = Result<RangeSeries, QueryError>>,
+    ) -> Result<Vec<Series>, QueryError> {
+        let mut last: Option<(Arc<[i64]>, Windows)> = None;
+        let one = |series: Result<RangeSeries, QueryError>| {
+            self.budget.check_time()?;
+            let RangeSeries { labels, drop_name, timestamps, values } = series?;
+            // Series of one scrape share their timestamps, and so their windows.
+            let windows = match last.take() {
+                Some((of, windows)) if Arc::ptr_eq(&of, &timestamps) => windows,
+                _ => self.frame.windows(&timestamps, self.grid),
+            };
+            let input = Input {
+                times: &timestamps,
+                values: &values,
+                windows: &windows,
+                frame: self.frame,
+                grid: self.grid,
+                budget: self.budget,
+            };
+            let values = column(self.func, &input, self.scalars)?;
+            last = Some((timestamps, windows));
+            Ok(Series { labels, drop_name, values })
+        };
+        series.map(one).collect()
+    }
+}
 
 /// One series with its windows.
 pub(crate) struct Input<'a> {
-    pub(crate) series: &'a RangeSeries,
+    pub(crate) times: &'a [i64],
+    pub(crate) values: &'a [f64],
     pub(crate) windows: &'a Windows,
-    pub(crate) range_ms: i64,
-    pub(crate) shift: Shift,
+    pub(crate) frame: Frame,
     pub(crate) grid: &'a Grid,
     pub(crate) budget: &'a Budget,
 }
@@ -46,8 +89,8 @@ impl<'a> Input<'a> {
                 f(Window {
                     step,
                     first: range.start,
-                    times: &self.series.timestamps[range.clone()],
-                    values: &self.series.values[range],
+                    times: &self.times[range.clone()],
+                    values: &self.values[range],
                 })
             });
         }
@@ -57,8 +100,8 @@ impl<'a> Input<'a> {
     /// Left and right edge of the window at a step, milliseconds.
     #[inline]
     pub(crate) fn edges(&self, step: usize) -> (i64, i64) {
-        let end = self.shift.apply(self.grid.time(step));
-        (end - self.range_ms, end)
+        let end = self.frame.shift.apply(self.grid.time(step));
+        (end - self.frame.range_ms, end)
     }
 }
 
@@ -96,15 +139,13 @@ pub(crate) fn column(
         WindowFn::Idelta => input.each(|w| rate::instant(&w, false)),
         WindowFn::Changes => input.each(|w| rate::changes(w.values)),
         WindowFn::Resets => input.each(|w| rate::resets(w.values)),
-        WindowFn::Deriv => input.each(|w| regression::deriv(&w)),
-        WindowFn::PredictLinear => {
-            input.each(|w| regression::predict(&w, input.grid.time(w.step), scalars[0][w.step]))
-        }
+        WindowFn::Deriv => regression::deriv(input),
+        WindowFn::PredictLinear => regression::predict(input, &scalars[0]),
         WindowFn::DoubleExponentialSmoothing => {
             input.each(|w| regression::double_exponential(w.values, scalars[0][w.step], scalars[1][w.step]))
         }
-        WindowFn::AvgOverTime => input.each(|w| over_time::avg(w.values)),
-        WindowFn::SumOverTime => input.each(|w| over_time::sum(w.values)),
+        WindowFn::AvgOverTime => segments::averages(input),
+        WindowFn::SumOverTime => segments::sums(input),
         WindowFn::CountOverTime => input.each(|w| w.values.len() as f64),
         WindowFn::MinOverTime => input.each(|w| over_time::min(w.values)),
         WindowFn::MaxOverTime => input.each(|w| over_time::max(w.values)),

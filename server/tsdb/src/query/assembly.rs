@@ -33,8 +33,8 @@ impl Window {
     }
 
     /// With aggregates in place of samples, where there are.
-    pub(crate) fn downsampled(mut self, resolution: Resolution, aggregate: Aggregate) -> Self {
-        self.downsampled = Some((resolution, aggregate));
+    pub(crate) fn downsampled(mut self, how: Option<(Resolution, Aggregate)>) -> Self {
+        self.downsampled = how;
         self
     }
 
@@ -101,7 +101,7 @@ impl Pending {
 /// The samples of these series (ascending by number), within the window.
 pub(super) fn assemble(
     shared: &Shared,
-    candidates: Vec<(u32, Labels)>,
+    candidates: &[(u32, Labels)],
     window: &Window,
 ) -> Result<Vec<Series>, SelectError> {
     // The head before the snapshot: a bucket that closes in between is then seen twice, not never.
@@ -120,12 +120,12 @@ pub(super) fn assemble(
 
 fn collect_heads(
     shared: &Shared,
-    candidates: Vec<(u32, Labels)>,
+    candidates: &[(u32, Labels)],
     window: &Window,
 ) -> Result<Vec<Pending>, SelectError> {
     let head = sync::read(&shared.head);
     let mut before: Vec<Arc<[i64]>> = Vec::new();
-    let pending = candidates.into_iter().map(|(id, labels)| {
+    let pending = candidates.iter().map(|&(id, ref labels)| {
         let mut parts = Vec::new();
         head.collect(id, window.start_ms, window.end_ms, &mut parts);
         window.load(parts.iter().map(|p| p.timestamps.len()).sum())?;
@@ -135,7 +135,13 @@ fn collect_heads(
         };
         let head: Vec<_> = parts.into_iter().enumerate().map(share).collect();
         before = head.iter().map(|(_, run, _)| Arc::clone(run)).collect();
-        Ok(Pending { id, labels, head: head.into_iter(), runs: Vec::new(), values: Vec::new() })
+        Ok(Pending {
+            id,
+            labels: labels.clone(),
+            head: head.into_iter(),
+            runs: Vec::new(),
+            values: Vec::new(),
+        })
     });
     pending.collect()
 }

@@ -117,6 +117,8 @@ pub enum Right {
     ViewContinuity,
     /// Start and stop drills.
     RunDrills,
+    /// Approve drills; a plan names those of these roles that it wants.
+    ApproveDrills,
     /// See users and the audit trail.
     ViewAccess,
     /// Manage users and their roles.
@@ -142,6 +144,7 @@ impl Right {
             Self::ManageAssets => "manage_assets",
             Self::ViewContinuity => "view_continuity",
             Self::RunDrills => "run_drills",
+            Self::ApproveDrills => "approve_drills",
             Self::ViewAccess => "view_access",
             Self::ManageAccess => "manage_access",
         }
@@ -171,6 +174,16 @@ pub fn may(roles: &[Role], right: Right) -> bool {
         Right::CoordinateIncidents => matches!(role, R::KoordinatorHelpdesk | R::AdministratorSistem),
         Right::ManageAssets => matches!(role, R::PengelolaAset | R::AdministratorSistem),
         Right::RunDrills => matches!(role, R::KoordinatorKelangsunganLayanan | R::AdministratorSistem),
+        // Those who answer for the service, its changes, risks and security (2.1, 2.5, 2.7, 2.8, 2.11).
+        Right::ApproveDrills => matches!(
+            role,
+            R::KetuaLpse
+                | R::PengelolaPerubahan
+                | R::PengelolaRisiko
+                | R::KoordinatorKeamananInformasi
+                | R::KoordinatorKelangsunganLayanan
+                | R::AdministratorSistem
+        ),
         Right::ViewAccess => matches!(
             role,
             R::KetuaLpse | R::KoordinatorKeamananInformasi | R::Penilai | R::AdministratorSistem
@@ -199,6 +212,8 @@ mod tests {
             (Role::PengelolaKapasitas, Right::RunDrills, false),
             (Role::KoordinatorKelangsunganLayanan, Right::RunDrills, true),
             (Role::KetuaLpse, Right::RunDrills, false),
+            (Role::KetuaLpse, Right::ApproveDrills, true),
+            (Role::Helpdesk, Right::ApproveDrills, false),
             (Role::Penilai, Right::ViewAccess, true),
             (Role::Penilai, Right::HandleIncidents, false),
             (Role::AdministratorSistem, Right::ManageAccess, true),

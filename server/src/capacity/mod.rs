@@ -39,6 +39,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+pub(crate) use calendar::around as known_events;
 pub use calendar::{EventCategory, EventFormat, KnownEvent, NewEvent};
 pub(crate) use calendar::{IMPORT as IMPORT_EVENTS, Imported as ImportedEvents};
 pub use component::{Category, Component, ComponentKey, Entered as ComponentEntered};

@@ -35,6 +35,9 @@ enum DrillCommand {
         server: ServerArgs,
         /// Identifier of the plan.
         plan: String,
+        /// Why it is to begin though a blackout, a known event or an open incident holds it back.
+        #[arg(long, value_name = "REASON")]
+        despite: Option<String>,
     },
     /// List drills, newest first.
     List {
@@ -53,7 +56,9 @@ enum DrillCommand {
 pub(super) fn run(args: DrillArgs, runtime: &tokio::runtime::Runtime) -> anyhow::Result<()> {
     match args.command {
         DrillCommand::Check { files } => check(&files),
-        DrillCommand::Run { server, plan } => runtime.block_on(follow(&Client::new(&server)?, &plan)),
+        DrillCommand::Run { server, plan, despite } => {
+            runtime.block_on(follow(&Client::new(&server)?, &plan, despite.as_deref()))
+        }
         DrillCommand::List { server, plan } => {
             runtime.block_on(list(&Client::new(&server)?, plan.as_deref()))
         }
@@ -90,10 +95,10 @@ fn check(files: &[PathBuf]) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn follow(client: &Client, plan: &str) -> anyhow::Result<()> {
+async fn follow(client: &Client, plan: &str, despite: Option<&str>) -> anyhow::Result<()> {
     let plan: String = form_urlencoded::byte_serialize(plan.as_bytes()).collect();
     let path = format!("/api/v1/plans/{plan}/drills");
-    let started: Started = client.post(&path, &serde_json::json!({})).await?;
+    let started: Started = client.post(&path, &serde_json::json!({ "despite": despite })).await?;
     let page = format!("{}/kelangsungan/latihan/{}", client.base(), started.id);
     out::line(format_args!("drill {} began: {page}", started.id))?;
     let mut shown = 0;

@@ -174,7 +174,7 @@ mod tests {
 
     /// Every literal of the sources that has the shape of an action: `user.create`.
     fn actions() -> BTreeSet<String> {
-        const SUBJECTS: [&str; 14] = [
+        const SUBJECTS: [&str; 15] = [
             "asset",
             "capacity_report",
             "component",
@@ -184,6 +184,7 @@ mod tests {
             "host",
             "incident",
             "known_event",
+            "plan",
             "proposal",
             "series",
             "session",

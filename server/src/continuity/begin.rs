@@ -1,19 +1,22 @@
 //! Begins drills, takes up those that the end of the server cut off, and tells the incidents what was not restored.
 
 use anyhow::Context as _;
-use sha2::{Digest as _, Sha256};
 
+use super::approval::{ApprovalNote, standing, text_digest};
 use super::execute::{Pace, Run};
-use super::journal::{self, Fact, hex};
+use super::hold;
+use super::journal::{self, Despite, Fact};
 use super::machine::Verdict;
-use super::plan::{HostState, Library, Plan, read_folder, resolve};
-use super::reason::Reason;
+use super::plan::{Approval, HostState, Library, Plan, read_folder, resolve};
+use super::reason::{Reason, say_all};
 use super::running::Claim;
 use super::seal;
 use crate::access::new_id;
 use crate::app::App;
 use crate::fleet::http::host_is_silent;
+use crate::records::drill_approvals::{self, ApprovalRow};
 use crate::records::drills::{self, Drill, Ending};
+use crate::records::rusqlite::Connection;
 use crate::records::{RecordsError, audit, hosts};
 use crate::time::{Millis, millis, now_ms};
 
@@ -24,6 +27,25 @@ pub enum StartError {
     /// There is no such plan, or its file is wrong.
     #[error("plan {0} does not exist or has problems")]
     NoPlan(String),
+    /// Too few have approved it.
+    #[error(
+        "{given} of {wanted} approvals are given{}",
+        if *only_asker { ", and somebody else than who asks must have approved" } else { "" }
+    )]
+    NotApproved {
+        /// How many people have approved.
+        given: usize,
+        /// How many must have.
+        wanted: usize,
+        /// Whether only the one who asks has.
+        only_asker: bool,
+    },
+    /// Something stands against it now.
+    #[error("the drill is held back: {}; who begins it all the same says why (despite)", say_all(.0, None, "en").join("; "))]
+    Held(Vec<Reason>),
+    /// The reason to begin it all the same is empty or too long.
+    #[error("the reason to begin the drill all the same is empty or longer than {MAX_WHY} characters")]
+    NoReason,
     /// One drill at a time.
     #[error("drill {0} is running")]
     Busy(String),
@@ -76,18 +98,39 @@ pub(super) async fn fleet(app: &App) -> Result<Vec<HostState>, RecordsError> {
         .collect())
 }
 
+/// Longest reason to begin a drill though something stands against it, characters.
+const MAX_WHY: usize = 500;
+
+/// Who asks for a drill.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Asked {
+    /// An actor of the audit trail, or `schedule`.
+    pub(super) by: String,
+    /// The instant of the schedule that it stands for.
+    pub(super) scheduled_for_ms: Option<Millis>,
+    /// Why it is to begin though something stands against it; counts by hand alone.
+    pub(super) despite: Option<String>,
+}
+
+impl Asked {
+    /// By the schedule.
+    pub(super) fn by_schedule(at_ms: Millis) -> Self {
+        Self { by: "schedule".to_owned(), scheduled_for_ms: Some(at_ms), despite: None }
+    }
+
+    /// By a person, as an actor.
+    pub(super) fn by_hand(actor: &str, despite: Option<String>) -> Self {
+        Self { by: actor.to_owned(), scheduled_for_ms: None, despite }
+    }
+}
+
 /// Begins a drill of a plan and gives its identifier; it goes on in the background. What the fleet cannot do refuses
 /// it, on record.
 ///
 /// # Errors
-/// If there is no such plan, or a drill is running.
-pub(super) async fn start(
-    app: &App,
-    plan_id: &str,
-    by: &str,
-    scheduled_for_ms: Option<Millis>,
-) -> Result<String, StartError> {
-    start_at_pace(app, plan_id, by, scheduled_for_ms, Pace::NORMAL).await
+/// If there is no such plan, something holds the drill back, or a drill is running.
+pub(super) async fn start(app: &App, plan_id: &str, asked: Asked) -> Result<String, StartError> {
+    start_at_pace(app, plan_id, asked, Pace::NORMAL).await
 }
 
 /// Begins at another pace. It goes on though the caller vanishes: a drill that is open but not driven would stay until
@@ -95,30 +138,24 @@ pub(super) async fn start(
 pub(super) async fn start_at_pace(
     app: &App,
     plan_id: &str,
-    by: &str,
-    scheduled_for_ms: Option<Millis>,
+    asked: Asked,
     pace: Pace,
 ) -> Result<String, StartError> {
-    let (app, plan_id, by) = (app.clone(), plan_id.to_owned(), by.to_owned());
-    let starting =
-        tokio::spawn(async move { open_and_drive(&app, &plan_id, &by, scheduled_for_ms, pace).await });
+    let (app, plan_id) = (app.clone(), plan_id.to_owned());
+    let starting = tokio::spawn(async move { open_and_drive(&app, &plan_id, asked, pace).await });
     starting.await.map_err(|error| StartError::Internal(error.into()))?
 }
 
-async fn open_and_drive(
-    app: &App,
-    plan_id: &str,
-    by: &str,
-    scheduled_for_ms: Option<Millis>,
-    pace: Pace,
-) -> Result<String, StartError> {
+async fn open_and_drive(app: &App, plan_id: &str, asked: Asked, pace: Pace) -> Result<String, StartError> {
     let library = library(app).await?;
     let (plan, entry) = library.get(plan_id).ok_or_else(|| StartError::NoPlan(plan_id.to_owned()))?;
+    let despite = overruled(hold::holds(app, plan, now_ms()).await?, &asked)?;
     let resolved = resolve(plan, &entry.file, &fleet(app).await?);
-    let drill = new_row(plan, &entry.file, &entry.text, by, scheduled_for_ms);
+    let drill = new_row(plan, &entry.file, &entry.text, &asked.by, asked.scheduled_for_ms);
     let id = drill.id.clone();
     let claim = app.running_drill.claim(&id).map_err(StartError::Busy)?;
-    open(app, drill).await?;
+    // A drill that cannot begin takes no approval away from the one that can.
+    open(app, drill, plan.approval.clone(), despite, resolved.is_ok()).await?;
     let (hosts, refusal) = match resolved {
         Ok(hosts) => (hosts, Vec::new()),
         Err(problems) => (
@@ -144,6 +181,17 @@ async fn open_and_drive(
     Ok(id)
 }
 
+/// What stood against the drill, if the one who asks has a reason to begin it all the same.
+fn overruled(holds: Vec<Reason>, asked: &Asked) -> Result<Option<Despite>, StartError> {
+    let by_hand = asked.scheduled_for_ms.is_none();
+    match asked.despite.as_deref().map(str::trim).filter(|_| by_hand) {
+        _ if holds.is_empty() => Ok(None),
+        None => Err(StartError::Held(holds)),
+        Some(why) if why.is_empty() || why.chars().count() > MAX_WHY => Err(StartError::NoReason),
+        Some(why) => Ok(Some(Despite { holds, why: why.to_owned() })),
+    }
+}
+
 async fn finish(app: &App, drill_id: &str, outcome: anyhow::Result<()>) {
     if let Err(error) = outcome {
         tracing::error!(
@@ -166,7 +214,7 @@ fn new_row(plan: &Plan, file: &str, text: &str, by: &str, scheduled_for_ms: Opti
         service: plan.service.clone(),
         plan_file: file.to_owned(),
         plan_text: text.to_owned(),
-        plan_sha256: hex(&Sha256::digest(text)),
+        plan_sha256: text_digest(text),
         started_by: by.to_owned(),
         scheduled_for_ms,
         created_at_ms: now_ms(),
@@ -180,20 +228,50 @@ fn new_row(plan: &Plan, file: &str, text: &str, by: &str, scheduled_for_ms: Opti
     }
 }
 
-async fn open(app: &App, drill: Drill) -> Result<(), RecordsError> {
+async fn open(
+    app: &App,
+    drill: Drill,
+    approval: Option<Approval>,
+    despite: Option<Despite>,
+    uses_approvals: bool,
+) -> Result<(), StartError> {
     app.records
         .run(move |db| {
+            let now = drill.created_at_ms;
+            let rows = match approval {
+                Some(approval) => approved(db, &drill, &approval)?,
+                None => Vec::new(),
+            };
             let fact = Fact::Opened {
                 plan_id: drill.plan_id.clone(),
                 plan_sha256: drill.plan_sha256.clone(),
                 by: drill.started_by.clone(),
                 previous: drills::newest_head(db)?,
+                approved_by: rows.iter().map(ApprovalNote::from).collect(),
+                despite,
             };
             drills::insert(db, &drill)?;
-            journal::append(db, &drill.id, drill.created_at_ms, &fact)?;
-            audit::add(db, drill.created_at_ms, &drill.started_by, "drill.start", &drill.id, &drill.plan_id)
+            journal::append(db, &drill.id, now, &fact)?;
+            for row in rows.iter().filter(|_| uses_approvals) {
+                drill_approvals::set_used(db, &row.id, &drill.id)?;
+            }
+            Ok(audit::add(db, now, &drill.started_by, "drill.start", &drill.id, &drill.plan_id)?)
         })
         .await
+}
+
+/// The approvals on which a drill may begin.
+fn approved(db: &Connection, drill: &Drill, wanted: &Approval) -> Result<Vec<ApprovalRow>, StartError> {
+    let rows = drill_approvals::holding(db, &drill.plan_id, &drill.plan_sha256, drill.created_at_ms)?;
+    let standing = standing(wanted, rows, Some(&drill.started_by));
+    if standing.enough() {
+        return Ok(standing.holding);
+    }
+    Err(StartError::NotApproved {
+        given: standing.holding.len(),
+        wanted: standing.wanted,
+        only_asker: standing.only_asker,
+    })
 }
 
 /// Records a date on which no drill began.
@@ -203,7 +281,7 @@ pub(super) async fn record_missed(
     file: &str,
     text: &str,
     at_ms: Millis,
-    reason: Reason,
+    reasons: Vec<Reason>,
 ) -> Result<(), RecordsError> {
     let mut drill = new_row(plan, file, text, "schedule", Some(at_ms));
     drill.status = drills::MISSED.to_owned();
@@ -212,7 +290,7 @@ pub(super) async fn record_missed(
     let key = app.journal_key.clone();
     app.records
         .run(move |db| {
-            drill.reasons = serde_json::to_string(&[&reason])
+            drill.reasons = serde_json::to_string(&reasons)
                 .map_err(|e| RecordsError::Corrupt { column: "drills.reasons", reason: e.to_string() })?;
             drills::insert(db, &drill)?;
             seal::add(db, &key, &drill.id, drill.created_at_ms)

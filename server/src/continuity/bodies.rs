@@ -8,7 +8,6 @@ use super::machine::{Machine, Phase};
 use super::measure::{Measurement, Point};
 use super::plan::{Entry, Plan, PlanProblem, Undo};
 use super::reason::{Reason, say_all};
-use super::schedule::next_allowed;
 use super::verify::{Evidence, State, Verification, verify};
 use crate::app::App;
 use crate::http::ApiError;
@@ -58,6 +57,8 @@ pub(super) struct PlanBody {
     pub cron: Option<String>,
     /// Next date that no blackout covers.
     pub next_at_ms: Option<Millis>,
+    /// How many people must have approved a drill.
+    pub approvers: usize,
     /// Steps in order.
     pub steps: Vec<StepBody>,
     /// Everything that stands against a drill now.
@@ -81,7 +82,7 @@ pub(super) struct StepBody {
 }
 
 impl PlanBody {
-    pub(super) fn new(entry: &Entry, problems: Vec<ProblemBody>, now: Millis) -> Self {
+    pub(super) fn new(entry: &Entry, problems: Vec<ProblemBody>, next_at_ms: Option<Millis>) -> Self {
         let plan = entry.plan.as_ref().ok();
         let text = |part: fn(&Plan) -> &String| plan.map(|plan| part(plan).clone());
         Self {
@@ -94,9 +95,8 @@ impl PlanBody {
             rto_ms: plan.map(|plan| millis(plan.rto)),
             rpo_ms: plan.and_then(|plan| plan.rpo).map(millis),
             cron: plan.and_then(|plan| plan.schedule.as_ref()).map(|schedule| schedule.text().to_owned()),
-            next_at_ms: plan.and_then(|plan| {
-                plan.schedule.as_ref().and_then(|schedule| next_allowed(schedule, &plan.blackouts, now))
-            }),
+            next_at_ms,
+            approvers: plan.and_then(|plan| plan.approval.as_ref()).map_or(0, |approval| approval.approvers),
             steps: plan.map_or_else(Vec::new, |plan| plan.steps.iter().map(StepBody::new).collect()),
             problems,
             warnings: plan

@@ -15,20 +15,26 @@ use siaga_protocol::orders::{Order, OrderKind, OrderResult, Outcome};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use super::begin::{StartError, resume_unfinished, start_at_pace};
+use super::approval::{GiveBody, withdraw};
+use super::approval_http::approve_as;
+use super::begin::{Asked, StartError, resume_unfinished, start_at_pace};
 use super::bodies::{DrillDetail, load, load_traces, verified};
 use super::execute::Pace;
 use super::journal::Fact;
+use super::reason::Reason;
 use super::verify::{self, Verification};
 use super::{pages, report, tick};
+use crate::access::{Role, UserPrincipal};
 use crate::app::App;
+use crate::capacity::{EventCategory, NewEvent};
 use crate::config::{Config, Language, TimeZoneName};
 use crate::console::Page;
 use crate::fleet::{RetireError, retire};
 use crate::http::ApiError;
-use crate::incidents::Cause;
+use crate::incidents::{Cause, Severity, Signal, SignalSource};
+use crate::records::drill_approvals::ApprovalRow;
 use crate::records::incidents::Incident;
-use crate::records::{drills, hosts, incidents, orders};
+use crate::records::{drills, hosts, incidents, known_events, orders, users};
 use crate::time::{DAY_MS, now_ms};
 
 const QUICK: Pace = Pace {
@@ -224,8 +230,12 @@ async fn ended(app: &App, id: &str) -> DrillDetail {
     }
 }
 
+fn budi() -> Asked {
+    Asked::by_hand("user:budi", None)
+}
+
 async fn run(app: &App) -> DrillDetail {
-    let id = start_at_pace(app, "p", "user:budi", None, QUICK).await.unwrap();
+    let id = start_at_pace(app, "p", budi(), QUICK).await.unwrap();
     ended(app, &id).await
 }
 
@@ -280,6 +290,29 @@ async fn a_good_drill_passes_and_is_measured_undone_and_reported() {
         assert!(html.contains(wanted), "{wanted} is not in the report");
     }
     assert!(!html.contains("continuity."), "a text is missing from the catalogue");
+    let (drill, rows) = load(&app, &detail.drill.id).await.unwrap();
+    let plan = super::plan::Plan::read(&drill.plan_file, &drill.plan_text).unwrap();
+    let entries = super::journal::entries(&rows).unwrap();
+    let exported = super::chaostoolkit::export(&drill, &plan, &entries);
+    assert_eq!((&exported["status"], &exported["deviated"]), (&"completed".into(), &false.into()));
+    let names = |list: &str| -> Vec<String> {
+        let name = |one: &serde_json::Value| one["activity"]["name"].as_str().unwrap().to_owned();
+        exported[list].as_array().unwrap().iter().map(name).collect()
+    };
+    assert_eq!(
+        (names("run"), names("rollbacks")),
+        (
+            vec!["Langkah 0".to_owned(), "Langkah 1".to_owned()],
+            vec!["Langkah 1".to_owned(), "Langkah 0".to_owned()],
+        )
+    );
+    for part in ["before", "after"] {
+        let state = &exported["steady_states"][part];
+        assert_eq!(
+            (&state["steady_state_met"], &state["probes"][0]["tolerance_met"]),
+            (&true.into(), &true.into())
+        );
+    }
 }
 
 async fn verification(app: &App, id: &str) -> Verification {
@@ -350,7 +383,7 @@ async fn a_host_stays_in_service_as_long_as_a_drill_may_have_to_undo_something_t
     let folder = tempfile::tempdir().unwrap();
     let world = World::healthy();
     let app = scene(folder.path(), &world, 2).await;
-    let id = start_at_pace(&app, "p", "user:budi", None, QUICK).await.unwrap();
+    let id = start_at_pace(&app, "p", budi(), QUICK).await.unwrap();
     wait_for(&app, &id, |fact| matches!(fact, Fact::StepStarted { .. })).await;
     let retire_now = || retire(&app, "server-1", "user:budi");
     let refused = retire_now().await.unwrap_err();
@@ -372,7 +405,7 @@ async fn a_host_that_left_before_its_first_step_is_given_no_order() {
     let world = World::healthy();
     let app = scene(folder.path(), &world, 1).await;
     let slow = Pace { baseline: Duration::from_millis(600), ..QUICK };
-    let id = start_at_pace(&app, "p", "user:budi", None, slow).await.unwrap();
+    let id = start_at_pace(&app, "p", budi(), slow).await.unwrap();
     retire(&app, "server-1", "user:budi").await.unwrap();
     let detail = ended(&app, &id).await;
     assert_eq!((detail.drill.status.as_str(), detail.drill.restored), ("failed", Some(true)));
@@ -458,6 +491,149 @@ async fn an_agent_that_does_not_answer_fails_the_step_and_its_undo() {
     );
 }
 
+/// Puts lines before the schedule of the scene's plan.
+fn add_to_plan(folder: &Path, lines: &str) {
+    let file = folder.join("plans/p.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replacen("[schedule]", &format!("{lines}\n[schedule]"), 1)).unwrap();
+}
+
+async fn user(app: &App, name: &str, role: Role) -> UserPrincipal {
+    let (id, username, display_name) = (name.to_owned(), name.to_owned(), name.to_uppercase());
+    let row = users::User {
+        id: id.clone(),
+        username: username.clone(),
+        display_name: display_name.clone(),
+        roles: vec![role],
+        disabled_at_ms: None,
+    };
+    app.records.run(move |db| users::insert(db, &row, "hash", 1)).await.unwrap();
+    UserPrincipal { id, username, display_name, roles: vec![role], by_session: false }
+}
+
+async fn approve(app: &App, user: &UserPrincipal) -> Result<ApprovalRow, ApiError> {
+    let body = GiveBody { reason: "sudah dibahas".to_owned(), valid_until_ms: None };
+    approve_as(app, "p", user.clone(), body).await
+}
+
+#[tokio::test]
+async fn a_drill_begins_only_when_enough_people_of_the_named_roles_have_approved_and_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = scene(folder.path(), &World::healthy(), 1).await;
+    add_to_plan(folder.path(), "[approval]\nroles = [\"ketua_lpse\", \"pengelola_risiko\"]");
+    let (siti, dewi) = (Role::KetuaLpse, Role::PengelolaRisiko);
+    let (siti, dewi) = (user(&app, "siti", siti).await, user(&app, "dewi", dewi).await);
+    let stranger = user(&app, "eko", Role::AdministratorSistem).await;
+    let begin = || start_at_pace(&app, "p", budi(), QUICK);
+    let lacks = |result, wanted| {
+        assert!(matches!(result, Err(StartError::NotApproved { given, .. }) if given == wanted))
+    };
+    lacks(begin().await, 0);
+    assert_eq!(approve(&app, &stranger).await.unwrap_err().status(), StatusCode::FORBIDDEN);
+    let first = approve(&app, &siti).await.unwrap();
+    assert_eq!(approve(&app, &siti).await.unwrap_err().status(), StatusCode::CONFLICT);
+    lacks(begin().await, 1);
+    approve(&app, &dewi).await.unwrap();
+    let (id, owner) = (first.id.clone(), dewi.clone());
+    let refused = app.records.run(move |db| withdraw(db, &id, &owner, now_ms())).await;
+    assert_eq!(refused.unwrap_err().status(), StatusCode::FORBIDDEN, "not one's own");
+    // A plan that was changed after the approval is another plan.
+    let file = folder.path().join("plans/p.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}\n# changed")).unwrap();
+    lacks(begin().await, 0);
+    std::fs::write(&file, text).unwrap();
+    let detail = run(&app).await;
+    assert_eq!(detail.drill.status, "passed", "{:?}", detail.drill.reasons);
+    let Fact::Opened { approved_by, .. } = &detail.journal[0].fact else { panic!("opened first") };
+    let names: Vec<&str> = approved_by.iter().map(|note| note.by.as_str()).collect();
+    assert_eq!(names, ["user:siti", "user:dewi"]);
+    assert!(report_of(&app, &detail).await.contains("Disetujui oleh"));
+    lacks(begin().await, 0);
+    let used = app.records.run(move |db| withdraw(db, &first.id, &siti, now_ms())).await;
+    assert_eq!(used.unwrap_err().status(), StatusCode::CONFLICT, "used");
+}
+
+#[tokio::test]
+async fn a_planned_drill_without_approvals_does_not_begin_and_incidents_tell_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::healthy();
+    let app = scene(folder.path(), &world, 1).await;
+    add_to_plan(folder.path(), "[approval]\nroles = [\"ketua_lpse\"]\napprovers = 1");
+    tick::look(&app, &Mutex::default(), now_ms()).await.unwrap();
+    let schedule = super::schedule::Schedule::parse("0 9 * * *", "Asia/Jakarta").unwrap();
+    let date = schedule.next_after(now_ms()).unwrap();
+    let incident = async |component: &str| {
+        super::signals::sync(&app).await.unwrap();
+        let cause = Cause { instance: String::new(), component: component.to_owned() };
+        app.records.run(move |db| incidents::open_by_cause(db, &cause)).await.unwrap()
+    };
+    let waiting = incident("drill-approval:p").await.expect("the date is within three days");
+    assert!(waiting.detail_id.contains("0 dari 1. Peran: Ketua LPSE"), "{}", waiting.detail_id);
+    assert!(incident("drill-overdue:p").await.is_none());
+    tick::look(&app, &Mutex::default(), date + 1_000).await.unwrap();
+    let found = app.records.run(|db| drills::latest(db, None, 10)).await.unwrap();
+    assert_eq!((found.len(), found[0].status.as_str(), found[0].scheduled_for_ms), (1, "missed", Some(date)));
+    assert!(found[0].reasons.contains("not_approved") && world.done().is_empty());
+    let overdue = incident("drill-overdue:p").await.expect("the exercise is overdue");
+    assert!(overdue.detail_en.contains("not approved: 0 of 1"), "{}", overdue.detail_en);
+    approve(&app, &user(&app, "siti", Role::KetuaLpse).await).await.unwrap();
+    let waiting = incident("drill-approval:p").await;
+    assert!(waiting.is_none_or(|incident| incident.quiet_since_ms.is_some()), "approved");
+    assert_eq!(run(&app).await.drill.status, "passed");
+    let overdue = incident("drill-overdue:p").await;
+    assert!(overdue.is_none_or(|incident| incident.quiet_since_ms.is_some()), "carried out");
+}
+
+#[tokio::test]
+async fn a_known_event_or_an_incident_of_high_priority_holds_a_drill_back_but_for_a_reason_on_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = scene(folder.path(), &World::healthy(), 1).await;
+    let blackouts = "[[blackout]]\nname = \"Tenggat tender\"\nevents = [\"tender\"]\nbefore = \"1day\"\n\
+                     [[blackout]]\nname = \"Gangguan\"\nincidents = \"high\"";
+    add_to_plan(folder.path(), blackouts);
+    let deadline = NewEvent {
+        uid: "t".to_owned(),
+        category: EventCategory::Tender,
+        name: "Paket A".to_owned(),
+        from_ms: now_ms() + DAY_MS / 2,
+        to_ms: now_ms() + DAY_MS / 2,
+    };
+    app.records.run(move |db| known_events::store(db, &deadline, "", "user:x", 1)).await.unwrap();
+    let critical = Signal {
+        key: "k".to_owned(),
+        instance: None,
+        component: "rule:X".to_owned(),
+        severity: Severity::Critical,
+        title_id: "x".to_owned(),
+        title_en: "x".to_owned(),
+        detail_id: String::new(),
+        detail_en: String::new(),
+        value: None,
+        started_at_ms: now_ms(),
+    };
+    crate::incidents::sync(&app, SignalSource::Alert, vec![critical]).await.unwrap();
+    let begin = |despite: Option<&str>| {
+        start_at_pace(&app, "p", Asked::by_hand("user:budi", despite.map(str::to_owned)), QUICK)
+    };
+    let wanted = [
+        Reason::InEvent { blackout: "Tenggat tender".to_owned(), event: "Paket A".to_owned() },
+        Reason::IncidentsOpen { blackout: "Gangguan".to_owned(), count: 1 },
+    ];
+    assert!(matches!(begin(None).await, Err(StartError::Held(holds)) if holds == wanted));
+    assert!(matches!(begin(Some(" ")).await, Err(StartError::NoReason)));
+    let by_schedule = Asked { despite: Some("x".to_owned()), ..Asked::by_schedule(now_ms()) };
+    let held = start_at_pace(&app, "p", by_schedule, QUICK).await;
+    assert!(matches!(held, Err(StartError::Held(_))), "the schedule has no reasons");
+    let id = begin(Some("server cadangan baru dipasang")).await.unwrap();
+    let detail = ended(&app, &id).await;
+    let Fact::Opened { despite: Some(despite), .. } = &detail.journal[0].fact else { panic!("on record") };
+    assert_eq!(
+        (despite.holds.as_slice(), despite.why.as_str()),
+        (&wanted[..], "server cadangan baru dipasang")
+    );
+}
+
 #[tokio::test]
 async fn what_the_fleet_cannot_do_is_refused_on_record() {
     let folder = tempfile::tempdir().unwrap();
@@ -475,8 +651,8 @@ async fn the_stop_button_ends_a_drill_through_its_rollback_and_one_runs_at_a_tim
     let world = World::healthy();
     world.takes_over.store(false, Ordering::SeqCst);
     let app = scene(folder.path(), &world, 2).await;
-    let id = start_at_pace(&app, "p", "user:budi", None, QUICK).await.unwrap();
-    let second = start_at_pace(&app, "p", "user:budi", None, QUICK).await;
+    let id = start_at_pace(&app, "p", budi(), QUICK).await.unwrap();
+    let second = start_at_pace(&app, "p", budi(), QUICK).await;
     assert!(matches!(second, Err(StartError::Busy(running)) if running == id));
     wait_for(&app, &id, |fact| matches!(fact, Fact::StepAnswered { .. })).await;
     assert!(app.running_drill.stop(&id, "user:budi"));
@@ -505,7 +681,7 @@ fn cut_off_after(wanted: fn(&Fact) -> bool) -> (DrillDetail, Arc<World>) {
     let (first, second) = (Runtime::new().unwrap(), Runtime::new().unwrap());
     let app = outside.block_on(scene(folder.path(), &world, 1));
     let id = first.block_on(async {
-        let id = start_at_pace(&app, "p", "user:budi", None, QUICK).await.unwrap();
+        let id = start_at_pace(&app, "p", budi(), QUICK).await.unwrap();
         wait_for(&app, &id, wanted).await;
         id
     });

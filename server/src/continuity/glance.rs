@@ -1,9 +1,9 @@
 //! What the overview shows of continuity: the next planned drill and the latest ones.
 
 use super::begin::library;
+use super::hold::next_date;
 use super::pages::{badge, plan_name};
 use super::report;
-use super::schedule::next_allowed;
 use crate::app::App;
 use crate::console::Page;
 use crate::http::ApiError;
@@ -41,13 +41,12 @@ pub(crate) async fn glance(app: &App, page: &Page, count: u32, now: Millis) -> R
         tracing::warn!(error = format!("{error:#}"), "plans not read");
         super::plan::Library::default()
     });
-    let next = library
-        .good()
-        .filter_map(|(plan, _)| {
-            let at = next_allowed(plan.schedule.as_ref()?, &plan.blackouts, now)?;
-            Some((at, plan.say(page.lang(), &plan.name).to_owned()))
-        })
-        .min();
+    let mut dates = Vec::new();
+    for (plan, entry) in library.good() {
+        let at = next_date(app, entry, now).await?;
+        dates.extend(at.map(|at| (at, plan.say(page.lang(), &plan.name).to_owned())));
+    }
+    let next = dates.into_iter().min();
     let latest = app.records.run(move |db| drills::latest(db, None, count)).await?;
     Ok(Glance { next, latest: latest.iter().map(|drill| in_words(page, drill)).collect() })
 }

@@ -9,14 +9,17 @@ use siaga_protocol::orders::AgentUndo;
 use siaga_protocol::paths;
 
 use super::agent_undo::{Taken, take};
-use super::begin::{StartError, fleet, library, start};
+use super::begin::{Asked, StartError, fleet, library, start};
 use super::bodies::{DrillBody, DrillDetail, PlanBody, ProblemBody, Started, VerificationBody};
-use super::plan::{Entry, HostState, resolve};
+use super::chaostoolkit;
+use super::hold::next_date;
+use super::journal;
+use super::plan::{Entry, HostState, Plan, resolve};
 use super::report;
 use crate::access::Right;
 use crate::app::App;
 use crate::config::Language;
-use crate::http::{Access, ApiError, Caller, JsonBody, Params, Routes};
+use crate::http::{Access, ApiError, Caller, JsonBody, OptionalJsonBody, Params, Routes};
 use crate::records::{audit, drills};
 use crate::time::now_ms;
 
@@ -31,7 +34,7 @@ pub fn routes() -> Routes {
             list_plans,
         )
         .get("/api/v1/plans/{id}", Right::ViewContinuity, "one continuity plan", show_plan)
-        .post("/api/v1/plans/{id}/drills", Right::RunDrills, "begin a drill of a plan", begin)
+        .post("/api/v1/plans/{id}/drills", Right::RunDrills, "begin a drill of a plan (despite)", begin)
         .get("/api/v1/drills", Right::ViewContinuity, "drills, newest first (plan, limit)", list_drills)
         .get("/api/v1/drills/{id}", Right::ViewContinuity, "one drill with its journal", show_drill)
         .get("/api/v1/drills/{id}/trace", Right::ViewContinuity, "raw traces of a drill's probes", show_trace)
@@ -47,8 +50,16 @@ pub fn routes() -> Routes {
             "whether a drill is as it was written and signed",
             show_verification,
         )
+        .get(
+            "/api/v1/drills/{id}/chaostoolkit",
+            Right::ViewContinuity,
+            "a drill that has ended, as a journal of Chaos Toolkit",
+            show_chaostoolkit,
+        )
         .post("/api/v1/drills/{id}/stop", Right::RunDrills, "stop a running drill; it is rolled back", stop)
         .post(paths::AGENT_UNDOS, Access::Agent, "an undo that an agent carried out by itself", agent_undo)
+        .merge(super::approval_http::routes())
+        .merge(super::approval_pages::routes())
         .merge(super::pages::routes())
 }
 
@@ -56,7 +67,10 @@ impl From<StartError> for ApiError {
     fn from(error: StartError) -> Self {
         match error {
             StartError::NoPlan(_) => Self::new(StatusCode::NOT_FOUND, error.to_string()),
-            StartError::Busy(_) => Self::conflict(error.to_string()),
+            StartError::Busy(_) | StartError::NotApproved { .. } | StartError::Held(_) => {
+                Self::conflict(error.to_string())
+            }
+            StartError::NoReason => Self::bad_request(error.to_string()).at("despite"),
             StartError::Internal(cause) => cause.into(),
         }
     }
@@ -73,25 +87,41 @@ pub(super) fn problems_of(entry: &Entry, hosts: &[HostState]) -> Vec<ProblemBody
 
 async fn list_plans(State(app): State<App>) -> Result<Json<Vec<PlanBody>>, ApiError> {
     let (library, hosts) = (library(&app).await?, fleet(&app).await?);
-    let now = now_ms();
-    let bodies = library.entries.iter().map(|entry| PlanBody::new(entry, problems_of(entry, &hosts), now));
-    Ok(Json(bodies.collect()))
+    let mut bodies = Vec::new();
+    for entry in &library.entries {
+        bodies.push(plan_body(&app, entry, &hosts).await?);
+    }
+    Ok(Json(bodies))
+}
+
+async fn plan_body(app: &App, entry: &Entry, hosts: &[HostState]) -> Result<PlanBody, ApiError> {
+    let next_at_ms = next_date(app, entry, now_ms()).await?;
+    Ok(PlanBody::new(entry, problems_of(entry, hosts), next_at_ms))
 }
 
 async fn show_plan(State(app): State<App>, Path(id): Path<String>) -> Result<Json<PlanBody>, ApiError> {
     let (library, hosts) = (library(&app).await?, fleet(&app).await?);
     let (_, entry) = library.get(&id).ok_or_else(|| ApiError::not_found(format!("plan {id}")))?;
-    let mut body = PlanBody::new(entry, problems_of(entry, &hosts), now_ms());
+    let mut body = plan_body(&app, entry, &hosts).await?;
     body.text = Some(entry.text.clone());
     Ok(Json(body))
+}
+
+/// How a drill is begun.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BeginBody {
+    /// Why it is to begin though something stands against it.
+    despite: Option<String>,
 }
 
 async fn begin(
     State(app): State<App>,
     Caller(principal): Caller,
     Path(id): Path<String>,
+    OptionalJsonBody(body): OptionalJsonBody<BeginBody>,
 ) -> Result<(StatusCode, Json<Started>), ApiError> {
-    let id = start(&app, &id, &principal.actor(), None).await?;
+    let id = start(&app, &id, Asked::by_hand(&principal.actor(), body.despite)).await?;
     Ok((StatusCode::CREATED, Json(Started { id })))
 }
 
@@ -130,6 +160,19 @@ async fn show_trace(
     super::bodies::load(&app, &id).await?;
     let traces = super::bodies::load_traces(&app, &id).await?;
     Ok(Json(serde_json::json!(traces)))
+}
+
+async fn show_chaostoolkit(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Json<serde_json::Value>, ApiError> {
+    let (drill, rows) = super::bodies::load(&app, &id).await?;
+    if drill.ended_at_ms.is_none() || rows.is_empty() {
+        return Err(ApiError::conflict("the drill runs, or was not carried out"));
+    }
+    let plan = Plan::read(&drill.plan_file, &drill.plan_text)
+        .map_err(|_| ApiError::conflict("the plan that was followed cannot be read by this version"))?;
+    Ok(Json(chaostoolkit::export(&drill, &plan, &journal::entries(&rows)?)))
 }
 
 async fn show_verification(

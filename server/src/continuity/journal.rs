@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use siaga_protocol::orders::Outcome;
 
+use super::approval::ApprovalNote;
 use super::machine::{Event, Verdict};
 use super::measure::Measurement;
 use super::reason::Reason;
@@ -64,6 +65,15 @@ pub struct AnswerNote {
     pub agent_ended_ms: Millis,
 }
 
+/// A drill that was begun by hand though something stood against it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Despite {
+    /// What stood against it.
+    pub holds: Vec<Reason>,
+    /// Why it was begun.
+    pub why: String,
+}
+
 /// One thing that happened. Steps are named by their index in the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -78,6 +88,12 @@ pub enum Fact {
         by: String,
         /// Drill before this one and the hash of its newest entry.
         previous: Option<(String, String)>,
+        /// Who approved it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        approved_by: Vec<ApprovalNote>,
+        /// What stood against it, and why it was begun all the same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        despite: Option<Despite>,
     },
     /// One check was made.
     Check {

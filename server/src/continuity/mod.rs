@@ -9,8 +9,12 @@
 //! (`seal`), and whether it is still that is found by `verify`.
 
 mod agent_undo;
+mod approval;
+mod approval_http;
+mod approval_pages;
 mod begin;
 mod bodies;
+mod chaostoolkit;
 mod checks;
 mod execute;
 mod flaw;
@@ -37,6 +41,7 @@ mod timeline;
 mod verify;
 mod watch;
 
+pub use approval::ApprovalNote;
 pub use bodies::{DrillBody, DrillDetail, JournalBody, ProblemBody, Started};
 pub use flaw::Flaw;
 pub(crate) use glance::glance;

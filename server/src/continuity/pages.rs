@@ -1,12 +1,16 @@
 //! Pages of continuity: plans with their dates and results, the confirmation before a drill, one drill, its report.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Form, Path, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{Html, IntoResponse, Redirect, Response};
+use serde::Deserialize;
 
-use super::begin::{StartError, fleet, library, start};
+use super::approval::Standing;
+use super::approval_pages::{in_words, standing_now};
+use super::begin::{Asked, StartError, fleet, library, start};
 use super::bodies::{ProblemBody, load, measured_of, phase_of, reasons_of, rollback_of, verified};
+use super::hold::{holds, next_date};
 use super::http::{problems_of, stop_drill};
 use super::journal::{self, Entry as JournalEntry};
 use super::machine::Phase;
@@ -14,11 +18,10 @@ use super::plan::{Entry as PlanEntry, HostState, Library, Plan, PlanProblem};
 use super::proof::Proof;
 use super::reason::say_all;
 use super::report::{self, Row, fact_rows};
-use super::schedule::{blackout_at, next_allowed};
 use crate::access::Right;
 use crate::app::App;
 use crate::console::{Page, PageError, Section, View, render};
-use crate::http::{ApiError, Caller, Routes};
+use crate::http::{ApiError, Caller, Routes, encode_component};
 use crate::records::drills::{self, Drill};
 use crate::time::{Millis, millis, now_ms};
 
@@ -43,6 +46,8 @@ struct PlanRow {
     name: String,
     service: String,
     next: Option<String>,
+    /// How it stands with approvals, and whether they are enough; nothing where none are needed.
+    approval: Option<(String, bool)>,
     last: Option<DrillRow>,
     problems: Option<Problems>,
     warnings: Vec<(String, String)>,
@@ -146,15 +151,20 @@ async fn overview(State(app): State<App>, view: View) -> Result<Html<String>, Pa
     let work = async {
         let (library, hosts) = (library(&app).await?, fleet(&app).await?);
         let history = app.records.run(|db| drills::latest(db, None, HISTORY)).await?;
-        let mut last = Vec::new();
+        let (mut last, mut dates) = (Vec::new(), Vec::new());
         for entry in &library.entries {
             let (id, file) = (entry.stated_id(), entry.file.clone());
             let found = app.records.run(move |db| drills::latest_of_file(db, id.as_deref(), &file));
             last.push(found.await?);
+            let approval = match &entry.plan {
+                Ok(plan) => in_words(&app, &page, plan, entry).await?,
+                Err(_) => None,
+            };
+            dates.push((next_date(&app, entry, now_ms()).await?, approval));
         }
         let running = history.iter().find(|drill| drill.status == drills::RUNNING);
         render(&Overview {
-            plans: plan_rows(&page, &library, &hosts, &last, now_ms()),
+            plans: plan_rows(&page, &library, &hosts, &last, dates),
             running: running.map(|drill| DrillRow::new(&page, drill)),
             drills: history.iter().map(|drill| DrillRow::new(&page, drill)).collect(),
             may_run: page.may(Right::RunDrills),
@@ -165,19 +175,19 @@ async fn overview(State(app): State<App>, view: View) -> Result<Html<String>, Pa
     work.await.map_err(|error: ApiError| PageError::new(&page, error))
 }
 
-/// `last` holds the newest drill of each entry.
+/// The next date of a plan, and how it stands with its approvals and whether they are enough.
+type Dates = (Option<Millis>, Option<(String, bool)>);
+
+/// `last` holds the newest drill of each entry, `dates` its next date and how it stands with its approvals.
 fn plan_rows(
     page: &Page,
     library: &Library,
     hosts: &[HostState],
     last: &[Option<Drill>],
-    now: Millis,
+    dates: Vec<Dates>,
 ) -> Vec<PlanRow> {
-    let row = |(entry, last): (&PlanEntry, &Option<Drill>)| {
+    let row = |((entry, last), (next, approval)): ((&PlanEntry, &Option<Drill>), Dates)| {
         let plan = entry.plan.as_ref().ok();
-        let next = plan.and_then(|plan| {
-            plan.schedule.as_ref().and_then(|schedule| next_allowed(schedule, &plan.blackouts, now))
-        });
         let last = last.as_ref();
         // Of a broken file, its last drill still tells what plan it was.
         let known = || last.map(|drill| format!("{} ({})", plan_name(page, drill), entry.file));
@@ -190,12 +200,13 @@ fn plan_rows(
             service: plan
                 .map_or_else(|| "–".to_owned(), |plan| plan.say(page.lang(), &plan.service).to_owned()),
             next: next.map(|at| page.datetime(at)),
+            approval,
             last: last.map(|drill| DrillRow::new(page, drill)),
             problems: Problems::new(page, entry, hosts),
             warnings: plan.map_or_else(Vec::new, |plan| warnings(page, plan)),
         }
     };
-    library.entries.iter().zip(last).map(row).collect()
+    library.entries.iter().zip(last).zip(dates).map(row).collect()
 }
 
 #[derive(Template)]
@@ -206,7 +217,10 @@ struct Confirm<'a> {
     rto: String,
     problems: Option<Problems>,
     warnings: Vec<(String, String)>,
-    blackout: Option<String>,
+    /// What holds the drill back.
+    holds: Vec<String>,
+    /// Why it cannot begin for want of approvals.
+    unapproved: Option<String>,
     /// Address and name of the drill that runs now.
     running: Option<(String, String)>,
 }
@@ -224,13 +238,16 @@ async fn confirm(
             Some(running) => Some(link_to(&app, &page, &running).await?),
             None => None,
         };
+        let asker = page.user().map(|user| format!("user:{}", user.username));
+        let standing = standing_now(&app, plan, entry, asker.as_deref()).await?;
+        let unapproved = standing.filter(|found| !found.enough()).map(|found| lacking(&page, &found));
         render(&Confirm {
             warnings: warnings(&page, plan),
             plan,
             rto: report::length(&page, millis(plan.rto)),
             problems: Problems::new(&page, entry, &hosts),
-            blackout: blackout_at(&plan.blackouts, now_ms())
-                .map(|blackout| plan.say(page.lang(), &blackout.name).to_owned()),
+            holds: say_all(&holds(&app, plan, now_ms()).await?, Some(plan), page.lang()),
+            unapproved,
             running,
             page: &page,
         })
@@ -238,19 +255,49 @@ async fn confirm(
     work.await.map_err(|error: ApiError| PageError::new(&page, error))
 }
 
+/// What is missing of the approvals of a plan.
+fn lacking(page: &Page, found: &Standing) -> String {
+    let (given, wanted) = (found.holding.len().to_string(), found.wanted.to_string());
+    let values: [(&str, &str); 2] = [("given", &given), ("wanted", &wanted)];
+    match found.only_asker {
+        true => page.t("continuity.approval.only_asker"),
+        false => page.tv("continuity.approval.lacking", &values),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct BeginForm {
+    /// Why it is to begin though something stands against it.
+    despite: Option<String>,
+}
+
 async fn begin(
     State(app): State<App>,
     view: View,
     Caller(principal): Caller,
     Path(id): Path<String>,
+    Form(form): Form<BeginForm>,
 ) -> Result<Redirect, PageError> {
     let page = view.page(Section::Continuity);
-    match start(&app, &id, &principal.actor(), None).await {
+    match start(&app, &id, Asked::by_hand(&principal.actor(), form.despite)).await {
         Ok(id) => Ok(Redirect::to(&format!("/kelangsungan/latihan/{id}"))),
         Err(StartError::Busy(running)) => {
             let link = link_to(&app, &page, &running).await.map_err(|error| PageError::new(&page, error))?;
             let said = page.t("continuity.confirm.running");
             Err(PageError::new(&page, StartError::Busy(running)).saying(said, link))
+        }
+        Err(error @ StartError::NotApproved { .. }) => {
+            let approvals = format!("/kelangsungan/rencana/{}/persetujuan", encode_component(&id));
+            let link = (approvals, page.t("continuity.approval.title"));
+            let said = page.t("continuity.confirm.unapproved");
+            Err(PageError::new(&page, error).saying(said, link))
+        }
+        Err(StartError::Held(reasons)) => {
+            let confirm = format!("/kelangsungan/rencana/{}/mulai", encode_component(&id));
+            let link = (confirm, page.t("continuity.confirm.title"));
+            let held = say_all(&reasons, None, page.lang()).join("; ");
+            let said = format!("{} {held}", page.t("continuity.confirm.held"));
+            Err(PageError::new(&page, StartError::Held(reasons)).saying(said, link))
         }
         Err(error) => Err(PageError::new(&page, error)),
     }
@@ -358,7 +405,7 @@ mod tests {
         std::fs::write(folder.path().join("b.toml"), good).unwrap();
         let library = super::super::plan::read_folder(folder.path()).unwrap();
         let drill = Drill { plan_name: "Alih layanan".to_owned(), ..Drill::default() };
-        let rows = plan_rows(&page, &library, &[], &[Some(drill), None], 0);
+        let rows = plan_rows(&page, &library, &[], &[Some(drill), None], vec![(None, None), (None, None)]);
         assert!(rows[0].last.is_some() && rows[1].last.is_none());
         assert_eq!((rows[0].name.as_str(), &rows[0].id), ("Alih layanan (a.toml)", &None));
         let [broken, unfit] = [0, 1].map(|index: usize| rows[index].problems.as_ref().unwrap());

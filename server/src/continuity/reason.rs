@@ -157,6 +157,27 @@ pub enum Reason {
         /// Name of the blackout.
         blackout: String,
     },
+    /// The date lies in a blackout around a known event.
+    InEvent {
+        /// Name of the blackout.
+        blackout: String,
+        /// Name of the event.
+        event: String,
+    },
+    /// Incidents of high priority are open.
+    IncidentsOpen {
+        /// Name of the blackout.
+        blackout: String,
+        /// How many.
+        count: u64,
+    },
+    /// Too few have approved.
+    NotApproved {
+        /// How many have.
+        given: usize,
+        /// How many must.
+        wanted: usize,
+    },
 }
 
 impl Reason {
@@ -238,6 +259,17 @@ impl Reason {
             Self::InBlackout { blackout } => {
                 ("continuity.reason.in_blackout", vec![("blackout", own(blackout))])
             }
+            Self::InEvent { blackout, event } => {
+                ("continuity.reason.in_event", vec![("blackout", own(blackout)), ("event", own(event))])
+            }
+            Self::IncidentsOpen { blackout, count } => (
+                "continuity.reason.incidents_open",
+                vec![("blackout", own(blackout)), ("count", count.to_string())],
+            ),
+            Self::NotApproved { given, wanted } => (
+                "continuity.reason.not_approved",
+                vec![("given", given.to_string()), ("wanted", wanted.to_string())],
+            ),
         }
     }
 

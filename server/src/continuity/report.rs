@@ -7,8 +7,9 @@ use askama::Template;
 use axum::response::Response;
 use siaga_protocol::orders::Outcome;
 
+use super::approval::ApprovalNote;
 use super::bodies::{load, load_traces, measured_of, reasons_of, rollback_of, verified};
-use super::journal::{self, AnswerNote, CheckTime, Entry as JournalEntry, Fact};
+use super::journal::{self, AnswerNote, CheckTime, Despite, Entry as JournalEntry, Fact};
 use super::machine::{Phase, Verdict};
 use super::measure::Measurement;
 use super::plan::{Plan, Undo};
@@ -67,6 +68,7 @@ struct Report<'a> {
     status: String,
     badge: &'static str,
     started_by: String,
+    approved_by: Vec<String>,
     began: String,
     ended: String,
     target: String,
@@ -100,6 +102,7 @@ pub(super) async fn respond(app: &App, id: &str, language: Language) -> Result<R
         status: page.t(&format!("continuity.status.{}", drill.status)),
         badge: super::pages::badge(&drill.status),
         started_by: who(&page, &drill.started_by),
+        approved_by: approvers(&page, &entries),
         began: page.datetime_seconds(drill.created_at_ms),
         ended: drill.ended_at_ms.map_or_else(|| "–".to_owned(), |at| page.datetime_seconds(at)),
         target: length(&page, drill.rto_target_ms),
@@ -309,6 +312,39 @@ pub(super) fn who(page: &Page, actor: &str) -> String {
     }
 }
 
+/// Who asked for a drill, who approved it, and what stood against it.
+fn opened_words(
+    page: &Page,
+    plan: Option<&Plan>,
+    by: &str,
+    approved_by: &[ApprovalNote],
+    despite: Option<&Despite>,
+) -> String {
+    let mut words = vec![who(page, by)];
+    words.extend(approved_by.iter().map(|note| {
+        let role = page.t(&format!("role.{}", note.role.code()));
+        let values: [(&str, &str); 3] = [("name", &note.name), ("role", &role), ("reason", &note.reason)];
+        page.tv("continuity.approval.note", &values)
+    }));
+    words.extend(despite.map(|despite| {
+        let holds = say_all(&despite.holds, plan, page.lang()).join("; ");
+        page.tv("continuity.despite", &[("holds", &holds), ("why", &despite.why)])
+    }));
+    words.join("; ")
+}
+
+/// Names and roles of those who approved a drill.
+fn approvers(page: &Page, entries: &[JournalEntry]) -> Vec<String> {
+    let Some(Fact::Opened { approved_by, .. }) = entries.first().map(|entry| &entry.fact) else {
+        return Vec::new();
+    };
+    let one = |note: &ApprovalNote| {
+        let role = page.t(&format!("role.{}", note.role.code()));
+        format!("{} ({role}, {})", note.name, page.datetime(note.given_at_ms))
+    };
+    approved_by.iter().map(one).collect()
+}
+
 /// Code of a phase in the catalogue of texts.
 pub(super) fn phase_code(phase: Phase) -> &'static str {
     match phase {
@@ -356,7 +392,11 @@ fn describe(page: &Page, plan: Option<&Plan>, fact: &Fact) -> (&'static str, Str
         format!("{}: {word}{why}", step(index))
     };
     match fact {
-        Fact::Opened { by, .. } => ("opened", who(page, by), "info"),
+        Fact::Opened { by, approved_by, despite, .. } => (
+            "opened",
+            opened_words(page, plan, by, approved_by, despite.as_ref()),
+            if despite.is_some() { "warn" } else { "info" },
+        ),
         Fact::Check { check, held, found, .. } => (
             "check",
             format!("{}: {}", said(page, plan, check), found_words(page.lang(), found)),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use cronexpr::{Crontab, MakeTimestamp};
 use jiff::Timestamp;
 
+use crate::capacity::{EventCategory, KnownEvent};
 use crate::time::{Millis, millis};
 
 /// Instants that one look considers at most; a schedule that missed more says so with this number.
@@ -62,6 +63,8 @@ impl Schedule {
 pub struct Blackout {
     /// Why, for people.
     pub name: String,
+    /// The known event that it stands for.
+    pub event: Option<String>,
     /// When.
     pub when: BlackoutTime,
 }
@@ -73,6 +76,17 @@ pub enum BlackoutTime {
     Once(Millis, Millis),
     /// From each instant of the rule on, for a length of time.
     Recurring(Schedule, Duration),
+    /// Around each known event of these categories. Covers nothing itself: see [`with_events`].
+    Events {
+        /// Sorts of events.
+        categories: Vec<EventCategory>,
+        /// From so long before each.
+        before: Duration,
+        /// Until so long after each.
+        after: Duration,
+    },
+    /// While an incident of high priority is open, which no calendar tells.
+    HighIncidents,
 }
 
 impl Blackout {
@@ -84,8 +98,27 @@ impl Blackout {
             BlackoutTime::Recurring(rule, lasts) => {
                 rule.next_after(at_ms - millis(*lasts)).is_some_and(|start| start <= at_ms)
             }
+            BlackoutTime::Events { .. } | BlackoutTime::HighIncidents => false,
         }
     }
+}
+
+/// Blackouts with their dates: those around known events become one for each event.
+#[must_use]
+pub fn with_events(blackouts: &[Blackout], events: &[KnownEvent]) -> Vec<Blackout> {
+    let dated = |blackout: &Blackout| -> Vec<Blackout> {
+        let BlackoutTime::Events { categories, before, after } = &blackout.when else {
+            return vec![blackout.clone()];
+        };
+        let around = |event: &KnownEvent| Blackout {
+            name: blackout.name.clone(),
+            event: Some(event.name.clone()),
+            // An event of one instant counts too, hence the millisecond.
+            when: BlackoutTime::Once(event.from_ms - millis(*before), event.to_ms + millis(*after) + 1),
+        };
+        events.iter().filter(|event| categories.contains(&event.category)).map(around).collect()
+    };
+    blackouts.iter().flat_map(dated).collect()
 }
 
 /// The blackout that covers an instant.
@@ -182,11 +215,15 @@ mod tests {
     #[test]
     fn blackouts_cover_their_times_and_the_next_date_lies_outside() {
         let start = at("2026-11-24T00:00:00Z");
-        let once =
-            Blackout { name: "tender".to_owned(), when: BlackoutTime::Once(start, start + 2 * DAY_MS) };
+        let once = Blackout {
+            name: "tender".to_owned(),
+            event: None,
+            when: BlackoutTime::Once(start, start + 2 * DAY_MS),
+        };
         let nightly = Schedule::parse("0 22 * * *", "Asia/Jakarta").unwrap();
         let night = Blackout {
             name: "night".to_owned(),
+            event: None,
             when: BlackoutTime::Recurring(nightly, Duration::from_secs(8 * 3_600)),
         };
         assert!(night.covers(at("2026-11-24T15:00:00Z")), "its first instant");
@@ -199,5 +236,42 @@ mod tests {
         let due = due(&nine_daily(), &blackouts, start, start + 3 * HOUR_MS, 4 * HOUR_MS);
         assert_eq!(due.skipped, [(at("2026-11-24T02:00:00Z"), "tender".to_owned())]);
         assert_eq!(due.run, None);
+    }
+
+    #[test]
+    fn known_events_of_its_categories_become_dates_with_their_margins_and_others_do_not() {
+        let event = |category, name: &str, from: &str, to: &str| KnownEvent {
+            id: None,
+            category,
+            name: name.to_owned(),
+            from_ms: at(from),
+            to_ms: at(to),
+            source: String::new(),
+        };
+        let deadline = "2026-11-25T07:00:00Z";
+        let events = [
+            event(EventCategory::Tender, "Paket A", deadline, deadline),
+            event(EventCategory::Other, "Rapat", "2026-11-26T00:00:00Z", "2026-11-27T00:00:00Z"),
+        ];
+        let (before, after) = (Duration::from_secs(86_400), Duration::from_secs(3_600));
+        let when = BlackoutTime::Events { categories: vec![EventCategory::Tender], before, after };
+        let blackouts = [Blackout { name: "Tenggat".to_owned(), event: None, when }];
+        assert!(blackout_at(&blackouts, at(deadline)).is_none(), "without events nothing is known");
+        let dated = with_events(&blackouts, &events);
+        for (instant, wanted) in [
+            ("2026-11-24T06:59:59Z", false),
+            ("2026-11-24T07:00:00Z", true),
+            (deadline, true),
+            ("2026-11-25T08:00:00Z", true),
+            ("2026-11-25T08:00:01Z", false),
+            ("2026-11-26T12:00:00Z", false),
+        ] {
+            let found = blackout_at(&dated, at(instant));
+            assert_eq!(found.map(|one| one.event.as_deref()), wanted.then_some(Some("Paket A")), "{instant}");
+        }
+        assert_eq!(
+            next_allowed(&nine_daily(), &dated, at("2026-11-24T03:00:00Z")),
+            Some(at("2026-11-26T02:00:00Z"))
+        );
     }
 }

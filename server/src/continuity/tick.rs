@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::begin::{StartError, library, record_missed, resume_unfinished, start};
+use super::begin::{Asked, StartError, library, record_missed, resume_unfinished, start};
 use super::execute::Pace;
+use super::hold::{dated_blackouts, reason_of};
 use super::plan::{Entry, Plan};
 use super::reason::Reason;
-use super::schedule::{Due, due};
+use super::schedule::{Due, blackout_at, due};
 use super::watch::Watch;
 use crate::app::{App, every};
 use crate::records::drills;
@@ -67,23 +68,35 @@ async fn look_at(app: &App, plan: &Plan, entry: &Entry, now: Millis) -> anyhow::
     let Some(handled) = handled.filter(|_| scheduled) else {
         return set_handled(app, plan, now).await;
     };
-    let Due { run, missed, skipped } = due(schedule, &plan.blackouts, handled, now, GRACE_MS);
+    let blackouts = dated_blackouts(app, plan, now).await?;
+    let Due { run, missed, skipped } = due(schedule, &blackouts, handled, now, GRACE_MS);
     let mut started = true;
     if let Some(at) = run {
-        started = match start(app, &plan.id, "schedule", Some(at)).await {
-            Ok(_) => true,
+        let held = match start(app, &plan.id, Asked::by_schedule(at)).await {
+            Ok(_) => Vec::new(),
             // It may still begin within its time of grace; after that it is missed.
-            Err(StartError::Busy(_)) => false,
+            Err(StartError::Busy(_)) => {
+                started = false;
+                Vec::new()
+            }
+            Err(StartError::Held(reasons)) => reasons,
+            Err(StartError::NotApproved { given, wanted, .. }) => {
+                vec![Reason::NotApproved { given, wanted }]
+            }
             Err(error) => return Err(error.into()),
         };
+        if !held.is_empty() {
+            record_missed(app, plan, &entry.file, &entry.text, at, held).await?;
+        }
     }
     if let Some(at) = missed.last() {
-        let reason = Reason::DateMissed { others: missed.len() - 1 };
-        record_missed(app, plan, &entry.file, &entry.text, *at, reason).await?;
+        let reasons = vec![Reason::DateMissed { others: missed.len() - 1 }];
+        record_missed(app, plan, &entry.file, &entry.text, *at, reasons).await?;
     }
     if let Some((at, blackout)) = skipped.last() {
-        let reason = Reason::InBlackout { blackout: blackout.clone() };
-        record_missed(app, plan, &entry.file, &entry.text, *at, reason).await?;
+        let by_name = || Reason::InBlackout { blackout: blackout.clone() };
+        let reasons = vec![blackout_at(&blackouts, *at).map_or_else(by_name, reason_of)];
+        record_missed(app, plan, &entry.file, &entry.text, *at, reasons).await?;
     }
     let until = if started { now } else { run.unwrap_or(now) - 1 };
     set_handled(app, plan, until).await

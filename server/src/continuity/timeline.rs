@@ -322,6 +322,8 @@ mod tests {
             plan_sha256: String::new(),
             by: "schedule".to_owned(),
             previous: None,
+            approved_by: vec![],
+            despite: None,
         };
         [0, length_ms].map(|at_ms| JournalEntry { at_ms, fact: fact.clone() })
     }

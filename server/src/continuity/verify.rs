@@ -398,7 +398,9 @@ mod tests {
         };
         let (by, previous) = ("user:budi".to_owned(), drills::newest_head(db)?);
         drills::insert(db, &new)?;
-        append(db, id, 1_000, &Fact::Opened { plan_id: plan.id, plan_sha256, by, previous })?;
+        let (approved_by, despite) = (vec![], None);
+        let opened = Fact::Opened { plan_id: plan.id, plan_sha256, by, previous, approved_by, despite };
+        append(db, id, 1_000, &opened)?;
         drills::add_trace(db, id, "Alamat layanan", &serde_json::to_string(&points()).unwrap())?;
         for (at_ms, fact) in (2_000..).zip(course()) {
             append(db, id, at_ms, &fact)?;

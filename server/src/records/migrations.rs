@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0008_known_events.sql"),
     include_str!("migrations/0009_capacity_reports.sql"),
     include_str!("migrations/0010_signed_drills.sql"),
+    include_str!("migrations/0011_drill_approvals.sql"),
 ];
 
 /// Schema of a database, and the newest one known.

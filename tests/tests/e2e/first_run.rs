@@ -142,7 +142,7 @@ async fn make_run_shows_this_machine_and_carries_out_a_drill_on_it() {
     assert_eq!(plan["warnings"], json!([]));
     assert_eq!(lab_answers(run.lab_port).await.as_deref(), Some("a"));
     let started = wait_for("the agent to offer its actions", LONG, async || {
-        api.post("/api/v1/plans/lab-alih-layanan/drills", &json!({})).await.ok()
+        api.post("/api/v1/plans/lab-alih-layanan/drills", &json!({ "despite": "make run" })).await.ok()
     })
     .await;
     let path = format!("/api/v1/drills/{}", started["id"].as_str().unwrap());

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use http::IMPORT;
 pub use import::EventFormat;
 pub(crate) use store::Imported;
-pub(super) use store::around;
+pub(crate) use store::around;
 
 use crate::time::Millis;
 

@@ -96,7 +96,7 @@ pub(super) fn remove(db: &Connection, id: i64, actor: &str, now_ms: Millis) -> R
 ///
 /// # Errors
 /// If the records fail.
-pub(in crate::capacity) async fn around(
+pub(crate) async fn around(
     app: &App,
     page: &Page,
     from_ms: Millis,

@@ -3,6 +3,7 @@
 //! Invariants: a [`Plan`] exists only after every check of its own text has passed (`text`), so the engine never meets
 //! an impossible one; what only the fleet can tell (`fleet_check`) is checked again before each drill.
 
+mod approval;
 mod fleet_check;
 mod library;
 mod place;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::schedule::{Blackout, Schedule};
 
+pub use approval::Approval;
 pub use fleet_check::{FleetProblem, HostState, ResolvedStep, resolve};
 pub use library::{Entry, Library, read_folder};
 pub use place::PlanProblem;
@@ -50,6 +52,8 @@ pub struct Plan {
     pub schedule: Option<Schedule>,
     /// When no drill starts by itself.
     pub blackouts: Vec<Blackout>,
+    /// Whose approval a drill needs; none without it.
+    pub approval: Option<Approval>,
     /// What holds before the first step and after the rollback.
     pub steady_state: Vec<Check>,
     /// What must hold after the rollback as well.

@@ -14,11 +14,13 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::approval::{ApprovalText, approval};
 use super::place::Problems;
 use super::shape;
 use super::{
     Check, CheckKind, Comparison, FleetProblem, HttpExpectation, Kind, Plan, PlanProblem, Probe, Step, Undo,
 };
+use crate::capacity::EventCategory;
 use crate::continuity::schedule::{Blackout, BlackoutTime, Schedule, next_allowed};
 use crate::time::Millis;
 
@@ -32,6 +34,8 @@ const MAX_STEPS: usize = 50;
 const MAX_PROBES: usize = 8;
 /// Checks of one list.
 const MAX_CHECKS: usize = 50;
+/// How long before and after a known event its blackout may last.
+const EVENT_MARGIN: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(60 * 86_400));
 /// Blackouts of one plan.
 const MAX_BLACKOUTS: usize = 200;
 /// Texts of one plan that are given in English.
@@ -65,6 +69,7 @@ pub(super) struct PlanText {
     time_zone: String,
     people: PeopleText,
     schedule: Option<ScheduleText>,
+    approval: Option<ApprovalText>,
     #[serde(default)]
     blackout: Vec<BlackoutText>,
     #[serde(default)]
@@ -102,6 +107,20 @@ struct BlackoutText {
     cron: Option<String>,
     #[serde(default, with = "humantime_serde")]
     lasts: Option<Duration>,
+    events: Option<Vec<EventCategory>>,
+    #[serde(default, with = "humantime_serde")]
+    before: Option<Duration>,
+    #[serde(default, with = "humantime_serde")]
+    after: Option<Duration>,
+    incidents: Option<IncidentsText>,
+}
+
+/// Incidents that hold a drill back while one of them is open.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum IncidentsText {
+    /// Those of high priority.
+    High,
 }
 
 #[derive(Debug, Deserialize)]
@@ -163,6 +182,9 @@ struct StepText {
     #[serde(default)]
     check: Vec<CheckText>,
 }
+
+/// Fields that say when a blackout is.
+const BLACKOUT_FIELDS: [&str; 6] = ["from", "to", "cron", "lasts", "events", "incidents"];
 
 /// Fields that hold texts for people, and the tables and lists in which they stand.
 const TEXT_FIELDS: [&str; 13] = [
@@ -271,6 +293,7 @@ fn check(raw: PlanText, problems: &mut Problems<'_>) -> Option<Plan> {
     }
     let zone = zone.ok();
     let blackouts = blackouts(raw.blackout, zone.as_ref(), &raw.time_zone, problems);
+    let approval = approval(raw.approval, problems);
     let schedule = schedule(raw.schedule, &blackouts, zone.as_ref(), &raw.time_zone, problems);
     if raw.steady_state.is_empty() {
         problems.add(
@@ -296,6 +319,7 @@ fn check(raw: PlanText, problems: &mut Problems<'_>) -> Option<Plan> {
         time_zone: zone?,
         schedule,
         blackouts,
+        approval,
         steady_state,
         after,
         probes,
@@ -372,15 +396,36 @@ fn blackouts(
         let at = format!("blackout[{index}]");
         check_text(problems, &format!("{at}.name"), &one.name);
         let Some(zone) = zone else { continue };
-        let when = match (one.from, one.to, one.cron, one.lasts) {
-            (Some(from), Some(to), None, None) => once(&at, &from, &to, zone, problems),
-            (None, None, Some(cron), Some(lasts)) => recurring(&at, &cron, lasts, zone_name, problems),
+        for (field, margin) in [("before", one.before), ("after", one.after)] {
+            if margin.is_some() && one.events.is_none() {
+                problems.add(&format!("{at}.{field}"), "stands beside events alone");
+            }
+            check_range(problems, &format!("{at}.{field}"), margin.unwrap_or_default(), EVENT_MARGIN);
+        }
+        let margins = (one.before.unwrap_or_default(), one.after.unwrap_or_default());
+        let when = match (one.from, one.to, one.cron, one.lasts, one.events, one.incidents) {
+            (Some(from), Some(to), None, None, None, None) => once(&at, &from, &to, zone, problems),
+            (None, None, Some(cron), Some(lasts), None, None) => {
+                recurring(&at, &cron, lasts, zone_name, problems)
+            }
+            (None, None, None, None, Some(categories), None) => {
+                if categories.is_empty() {
+                    problems.add(&format!("{at}.events"), "is empty, so it covers nothing");
+                }
+                Some(BlackoutTime::Events { categories, before: margins.0, after: margins.1 })
+            }
+            (None, None, None, None, None, Some(IncidentsText::High)) => Some(BlackoutTime::HighIncidents),
+            // What was taken out because it is wrong is not missing.
+            _ if problems.passes_over_any(&BLACKOUT_FIELDS) => None,
             _ => {
-                problems.add(&at, "state either from and to, or cron and lasts");
+                problems.add(
+                    &at,
+                    "state either from and to, or cron and lasts, or events, or incidents = \"high\"",
+                );
                 None
             }
         };
-        found.extend(when.map(|when| Blackout { name: one.name, when }));
+        found.extend(when.map(|when| Blackout { name: one.name, event: None, when }));
     }
     found
 }
@@ -609,7 +654,12 @@ fn check_text(problems: &mut Problems<'_>, field: &str, text: &str) {
     }
 }
 
-fn check_range(problems: &mut Problems<'_>, field: &str, value: Duration, (from, to): (Duration, Duration)) {
+pub(super) fn check_range(
+    problems: &mut Problems<'_>,
+    field: &str,
+    value: Duration,
+    (from, to): (Duration, Duration),
+) {
     if value < from || value > to {
         problems.add(field, format!("{value:?} does not lie between {from:?} and {to:?}"));
     }

@@ -50,6 +50,19 @@ fn a_good_plan_has_its_defaults() {
 }
 
 #[test]
+fn a_plan_names_who_approves_it_and_what_holds_it_back() {
+    let held = "[approval]\nroles = [\"ketua_lpse\", \"pengelola_risiko\"]\n[[blackout]]\nname = \"Tenggat\"\n\
+                events = [\"tender\", \"holiday\"]\nbefore = \"2days\"\n[[blackout]]\nname = \"Insiden\"\n\
+                incidents = \"high\"\n[schedule]";
+    let plan = Plan::read("p.toml", &GOOD.replace("[schedule]", held)).unwrap();
+    let approval = plan.approval.unwrap();
+    assert_eq!((approval.approvers, approval.roles.len()), (2, 2), "production needs two people");
+    let BlackoutTime::Events { categories, before, after } = &plan.blackouts[0].when else { panic!() };
+    assert_eq!((categories.len(), *before, *after), (2, Duration::from_secs(2 * 86_400), Duration::ZERO));
+    assert!(matches!(plan.blackouts[1].when, BlackoutTime::HighIncidents));
+}
+
+#[test]
 fn the_shipped_plan_is_good() {
     let plan = Plan::read("lab.toml", include_str!("../../../../deploy/plans/lab.toml")).unwrap();
     assert!(plan.steps.iter().all(|step| step.undo == Undo::ByAgent && step.host.is_none()));
@@ -102,6 +115,47 @@ fn each_thing_that_is_wrong_is_named_with_its_line_and_field() {
             "cron = \"0 22 * * *\"\nlasts = \"8h\"",
             "from = \"24/12\"\nto = \"2026-12-25\"",
             "p.toml:16:8: blackout[0].from: \"24/12\" is no date",
+        ),
+        (
+            "cron = \"0 22 * * *\"\nlasts = \"8h\"",
+            "events = []",
+            "p.toml:16:10: blackout[0].events: is empty",
+        ),
+        (
+            "cron = \"0 22 * * *\"\nlasts = \"8h\"",
+            "events = [\"tenders\"]",
+            "p.toml:16:11: blackout[0].events[0]: unknown variant `tenders`, expected one of `holiday`",
+        ),
+        (
+            "lasts = \"8h\"",
+            "lasts = \"8h\"\nbefore = \"1d\"",
+            "p.toml:18:10: blackout[0].before: stands beside",
+        ),
+        (
+            "cron = \"0 22 * * *\"\nlasts = \"8h\"",
+            "incidents = \"low\"",
+            "p.toml:16:13: blackout[0].incidents: unknown variant `low`",
+        ),
+        ("[schedule]", "[approval]\n[schedule]", "p.toml:11:1: approval.roles: missing"),
+        (
+            "[schedule]",
+            "[approval]\nroles = [\"ketua\"]\n[schedule]",
+            "p.toml:12:10: approval.roles[0]: \"ketua\" is no role; one of ketua_lpse,",
+        ),
+        (
+            "[schedule]",
+            "[approval]\nroles = [\"ketua_lpse\", \"helpdesk\"]\n[schedule]",
+            "p.toml:12:24: approval.roles[1]: helpdesk may not approve drills; one of ketua_lpse,",
+        ),
+        (
+            "[schedule]",
+            "[approval]\nroles = [\"ketua_lpse\"]\napprovers = 0\n[schedule]",
+            "p.toml:13:13: approval.approvers: is not 1 to 10",
+        ),
+        (
+            "[schedule]",
+            "[approval]\nroles = [\"ketua_lpse\"]\nvalid = \"1s\"\n[schedule]",
+            "p.toml:13:9: approval.valid: 1s does not lie",
         ),
         ("http = { url = \"http://127.0.0.1:1/\" }", "", "p.toml:19:1: steady_state[0]: state exactly one"),
         (

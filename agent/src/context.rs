@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::api::{Api, ApiError};
 use crate::config::{Config, Server, ServerUrl, Target};
 use crate::counters::Counters;
+use crate::discovery::Discovery;
 use crate::services::Boards;
 use crate::spool::Spool;
 use crate::state::Credentials;
@@ -73,6 +74,8 @@ pub struct Context {
     pub collected: Arc<watch::Sender<()>>,
     /// What the services said last.
     pub boards: Arc<Boards>,
+    /// What listens on this host, and what of it is watched because the console said so.
+    pub discovery: Arc<Discovery>,
     /// A request with types and help of all families, from time to time; the sender takes it to the server.
     pub metadata: Arc<Mutex<Option<Vec<u8>>>>,
     /// When the agent started, milliseconds since the epoch.

@@ -1,7 +1,8 @@
 //! The Siaga agent: collects what a server does, keeps it while the server cannot be reached, and takes orders.
 //!
 //! A sample's way: `collectors` -> `samples` -> `sampler` -> `spool` -> `sender`. Collectors know neither spool nor
-//! network; the spool knows neither collectors nor network; `services` ask over the network, each for itself.
+//! network; the spool knows neither collectors nor network; `services` ask over the network, each for itself; `discovery`
+//! finds what else they could ask.
 //! Everything runs on one thread, except the collectors, which may hang.
 
 pub mod api;
@@ -12,6 +13,7 @@ pub mod collectors;
 pub mod config;
 pub mod context;
 pub mod counters;
+pub mod discovery;
 pub mod durable;
 pub mod enrol;
 pub mod hello;

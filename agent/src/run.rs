@@ -11,9 +11,10 @@ use tokio::task::JoinSet;
 use crate::config::Config;
 use crate::context::{Context, Running};
 use crate::counters::Counters;
+use crate::discovery::Discovery;
 use crate::spool::Spool;
 use crate::state::Credentials;
-use crate::{clock, durable, hello, inventory, orders, reload, sampler, sender, services};
+use crate::{clock, discovery, durable, hello, inventory, orders, reload, sampler, sender, services};
 
 /// Runs the agent until it is told to end.
 ///
@@ -35,6 +36,7 @@ pub async fn run(path: PathBuf) -> anyhow::Result<()> {
     let mut spool =
         Spool::open(&config.state_dir.join("spool"), config.spool.max_bytes.get(), Arc::clone(&counters))?;
     spool.set_destinations(config.targets.iter().map(|target| target.name.as_str()));
+    let discovery = Arc::new(Discovery::open(&config));
     let (sender_of_config, running) = watch::channel(Arc::new(Running::new(config, &credentials)?));
     let context = Context {
         running,
@@ -43,6 +45,7 @@ pub async fn run(path: PathBuf) -> anyhow::Result<()> {
         counters,
         collected: Arc::new(watch::Sender::new(())),
         boards: Arc::default(),
+        discovery,
         metadata: Arc::default(),
         started_at_ms: clock::now_ms(),
     };
@@ -59,6 +62,7 @@ pub async fn run(path: PathBuf) -> anyhow::Result<()> {
     tasks.spawn(sender::run(context.clone()));
     tasks.spawn(hello::run(context.clone()));
     tasks.spawn(inventory::run(context.clone()));
+    tasks.spawn(discovery::run(context.clone()));
     tasks.spawn(orders::run(context.clone()));
     tasks.spawn(follow_spool_settings(context.clone()));
     tasks.spawn(async move {

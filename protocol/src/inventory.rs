@@ -25,6 +25,55 @@ pub struct Inventory {
     /// Watched files, sorted by path; none where the agent does not tell, which says nothing of the files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub files: Option<Vec<WatchedFile>>,
+    /// What listens, sorted by port; none where the agent does not tell, which says nothing of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listeners: Option<Vec<Listener>>,
+}
+
+/// A TCP port on which a program of the host listens, and what it was recognised as.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Listener {
+    /// Kind and port, for example `ssh-22`: what an order to watch it names.
+    pub id: String,
+    /// Port.
+    pub port: u16,
+    /// Addresses that it listens on, sorted; `0.0.0.0` and `::` are all of the host.
+    pub addresses: Vec<String>,
+    /// What it is, for example `postgresql`; `unknown` where it was not recognised.
+    pub kind: String,
+    /// Name of the program; empty where the agent may not see it.
+    pub process: String,
+    /// User that opened the port.
+    pub user: String,
+    /// What it says of itself, one line.
+    pub banner: String,
+    /// How the agent could watch it.
+    pub proposal: Option<Proposal>,
+    /// Whether it is watched, and by whose will.
+    pub watched: Option<WatchedBy>,
+}
+
+/// How an agent could watch what it found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Proposal {
+    /// Piece of the agent's configuration (TOML).
+    pub config: String,
+    /// Codes of what the host's people should see to, for example `postgres_role`.
+    pub needs: Vec<String>,
+    /// Whether the agent obeys an order to watch it.
+    pub can_switch_on: bool,
+}
+
+/// By whose will something is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WatchedBy {
+    /// The host's own file.
+    Configuration,
+    /// An order of the server.
+    Console,
 }
 
 /// Operating system.

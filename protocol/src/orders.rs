@@ -1,4 +1,5 @@
-//! Orders from the server to an agent. An order names an action of the agent's own file; it never carries a command.
+//! Orders from the server to an agent. An order names an action of the agent's own file, or a service that the agent found
+//! itself; it never carries a command or an address.
 //!
 //! Invariants: an order is signed over its exact bytes; an agent refuses what is expired, was seen before,
 //! is meant for another host or bears a false signature.
@@ -16,6 +17,10 @@ pub enum OrderKind {
     Run,
     /// Run the action's undo.
     Undo,
+    /// Watch what the agent found itself; `action` is its identifier ([`crate::inventory::Listener::id`]), no address.
+    Watch,
+    /// Watch it no more.
+    Unwatch,
 }
 
 /// One order.
@@ -25,11 +30,11 @@ pub struct Order {
     pub id: String,
     /// The host that it is for.
     pub host_id: String,
-    /// Drill that it belongs to.
+    /// Drill that it belongs to; empty for `watch` and `unwatch`.
     pub drill_id: String,
-    /// Name of the action in the agent's own file.
+    /// Name of the action in the agent's own file, or of what it found.
     pub action: String,
-    /// Run or undo.
+    /// What to do with it.
     pub kind: OrderKind,
     /// Not to be started at or after this time (milliseconds since the epoch).
     pub expires_at_ms: i64,

@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod console;
 pub mod continuity;
+pub mod discovery;
 pub mod fleet;
 pub mod http;
 pub mod incidents;

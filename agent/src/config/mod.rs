@@ -3,6 +3,7 @@
 //! Invariants: an unknown key is an error; a value out of its range never becomes a [`Config`];
 //! every error names the file, the line and the field.
 
+pub mod discovery;
 pub mod files;
 pub mod services;
 
@@ -16,6 +17,7 @@ use siaga_protocol::agent_api::ActionOffer;
 use siaga_protocol::toml_text::{self, TomlTextError};
 
 use crate::collectors::CollectorName;
+pub use discovery::Discovery;
 pub use files::WatchedFiles;
 use services::{Log, ProcessGroup, Services, Watched};
 
@@ -46,6 +48,8 @@ pub struct Config {
     pub services: Services,
     /// The report on what the host is made of.
     pub inventory: Inventory,
+    /// The search for what listens on the host.
+    pub discovery: Discovery,
     /// Orders of drills.
     pub orders: Orders,
     /// What an order may ask for, by name.
@@ -63,6 +67,7 @@ impl Default for Config {
             targets: Targets::default(),
             services: Services::default(),
             inventory: Inventory::default(),
+            discovery: Discovery::default(),
             orders: Orders::default(),
             actions: Actions::default(),
         }
@@ -626,6 +631,6 @@ mod tests {
         assert!(action.undo.is_some() && action.user.is_some() && !action.description.is_empty());
         let mut stated = Vec::new();
         keys(&toml::from_str(&active).unwrap(), "", &mut stated);
-        assert_eq!(stated.len(), 41, "a key was added or removed: {stated:#?}");
+        assert_eq!(stated.len(), 45, "a key was added or removed: {stated:#?}");
     }
 }

@@ -39,6 +39,7 @@ pub fn without_packages(root: &Path, machine_id: &str, filter: &FilesystemFilter
         interfaces: interfaces(),
         packages: Vec::new(),
         files: None,
+        listeners: None,
     }
 }
 

@@ -177,13 +177,13 @@ fn awaited_in(root: &Path, pattern: &str) -> Option<PathBuf> {
 
 /// Names of users and groups, from the host's own files; a number where there is none.
 #[derive(Debug, Default)]
-struct Names {
+pub(crate) struct Names {
     users: BTreeMap<u32, String>,
     groups: BTreeMap<u32, String>,
 }
 
 impl Names {
-    fn read(root: &Path) -> Self {
+    pub(crate) fn read(root: &Path) -> Self {
         let read = |path: &str| {
             let text = std::fs::read_to_string(root.join(path)).unwrap_or_default();
             text.lines().filter_map(number_and_name).collect()
@@ -191,7 +191,7 @@ impl Names {
         Self { users: read("etc/passwd"), groups: read("etc/group") }
     }
 
-    fn user(&self, id: u32) -> String {
+    pub(crate) fn user(&self, id: u32) -> String {
         self.users.get(&id).cloned().unwrap_or_else(|| id.to_string())
     }
 

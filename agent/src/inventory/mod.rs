@@ -24,6 +24,7 @@ use crate::{backoff, state};
 
 pub use facts::{assemble, without_packages};
 pub use files::MAX_FILES;
+pub(crate) use files::Names;
 pub use packages::MAX_PACKAGES;
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
@@ -45,6 +46,7 @@ fn fingerprint(inventory: &Inventory, root: &Path) -> u64 {
 pub async fn run(context: Context) {
     let root = Path::new("/");
     let mut watched = context.running.clone();
+    let mut listeners = context.discovery.listeners();
     let mut watcher = watcher::Watcher::start(root, watched.borrow().config.inventory.clone());
     if watched.borrow().config.inventory.enabled {
         drop(tokio::time::timeout(FIRST_LOOK, watcher.looked()).await);
@@ -54,7 +56,11 @@ pub async fn run(context: Context) {
         let running = std::sync::Arc::clone(&watched.borrow_and_update());
         let mut pause = running.config.inventory.check_interval_seconds.seconds();
         if running.config.inventory.enabled {
-            let basis = Inventory { files: watcher.files(), ..read(root, &running.config) };
+            let basis = Inventory {
+                files: watcher.files(),
+                listeners: listeners.borrow_and_update().clone(),
+                ..read(root, &running.config)
+            };
             let print = fingerprint(&basis, root);
             if accepted != Some(print) {
                 let full = Inventory { packages: packages::read(root), ..basis };
@@ -80,6 +86,8 @@ pub async fn run(context: Context) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = changed_later(&mut watcher), if failures == 0 => {}
+            // No more often than discovery looks.
+            _ = listeners.changed(), if failures == 0 => {}
             changed = watched.changed() => {
                 if changed.is_err() {
                     return;

@@ -1,4 +1,5 @@
-//! Orders of drills: asks for them, checks them, carries out the actions that this host's own file defines.
+//! Orders: asks for them, checks them, carries out the actions that this host's own file defines (drills), and passes on
+//! which services are to be watched (`discovery`).
 //!
 //! Invariants: nothing is carried out that is not signed by the pinned key, meant for this host, in time and new;
 //! one command of an action runs at a time, also after the agent was killed: what it left running is ended before
@@ -86,7 +87,7 @@ impl Desk {
         loop {
             while commands.try_join_next().is_some() {}
             let running = Arc::clone(&watched.borrow_and_update());
-            if !running.config.orders.enabled {
+            if !running.config.orders.enabled && !running.config.discovery.obeys() {
                 if watched.changed().await.is_err() {
                     return;
                 }
@@ -147,6 +148,13 @@ impl Desk {
                 return false;
             }
         };
+        if matches!(order.kind, OrderKind::Watch | OrderKind::Unwatch) {
+            return self.watch(signed, &order).await;
+        }
+        if !self.context.now().config.orders.enabled {
+            // As if it had not asked; the undo by itself is carried out all the same.
+            return false;
+        }
         let decision = self.journal().decide(&order.id, order.kind, asked_at_ms);
         let reason = match decision {
             Decision::Wait => return false,
@@ -160,6 +168,31 @@ impl Desk {
         };
         self.refuse(signed, Some(order.id), reason).await;
         false
+    }
+
+    /// Has a service watched or not. Needs no journal: the same order twice changes nothing, and an older one is refused.
+    async fn watch(&self, signed: &SignedOrder, order: &Order) -> bool {
+        let now_ms = clock::now_ms();
+        let running = self.context.now();
+        if let Err(reason) = self.context.discovery.obey(order, &running.config, now_ms) {
+            self.refuse(signed, Some(order.id.clone()), reason).await;
+            return false;
+        }
+        tracing::info!(order = order.id, service = order.action, kind = ?order.kind, "the console decided what is watched");
+        let result = OrderResult {
+            order_id: order.id.clone(),
+            outcome: Outcome::Succeeded,
+            message: String::new(),
+            output: String::new(),
+            started_at_ms: now_ms,
+            ended_at_ms: now_ms,
+        };
+        if let Err(error) = self.post(&result).await {
+            // It will offer the order again; then it is told again.
+            tracing::warn!(error = crate::error_chain(&error), "the server has not heard what is watched");
+            return false;
+        }
+        true
     }
 
     /// Why this host cannot carry out a true order.
@@ -286,6 +319,7 @@ impl Desk {
                 Some(undo) => undo,
                 None => return refused("the action has no undo"),
             },
+            OrderKind::Watch | OrderKind::Unwatch => return refused("that is no command"),
         };
         let all_ended = self.end_leftovers(Some(name)).await;
         let command = RunningCommand::new(order_id, name);

@@ -56,18 +56,27 @@ impl Boards {
 /// Asks all services until it is stopped; begins again when they change in the configuration.
 pub async fn run(context: Context) {
     let mut watched = context.running.clone();
+    let mut switched_on = context.discovery.services();
     loop {
         let services = watched.borrow_and_update().config.services.clone();
-        let list = list(&services);
+        let further = Arc::clone(&switched_on.borrow_and_update());
+        let mut list = list(&services);
+        list.extend(asked_by_address(&further));
         let mut tasks = JoinSet::new();
         for (service, board) in list.iter().cloned().zip(context.boards.replace(list.len())) {
             tasks.spawn(ask_again_and_again(service, board));
         }
         loop {
-            if watched.changed().await.is_err() {
+            let changed = tokio::select! {
+                changed = watched.changed() => changed,
+                changed = switched_on.changed() => changed,
+            };
+            if changed.is_err() {
                 return;
             }
-            if watched.borrow_and_update().config.services != services {
+            if watched.borrow_and_update().config.services != services
+                || *switched_on.borrow_and_update() != further
+            {
                 break;
             }
         }
@@ -96,13 +105,17 @@ enum Service {
 }
 
 fn list(services: &Services) -> Vec<Service> {
+    let systemd = Some(&services.systemd).filter(|systemd| systemd.enabled).cloned().map(Service::Systemd);
+    asked_by_address(services).chain(systemd).collect()
+}
+
+fn asked_by_address(services: &Services) -> impl Iterator<Item = Service> {
     let scrapes = services.scrapes.iter().cloned().map(Service::Scrape);
     let probes = services.probes.iter().cloned().map(Service::Probe);
     let times = services.time_servers.iter().cloned().map(Service::Time);
     let databases = services.postgres.iter().cloned().map(Service::Postgres);
-    let systemd = Some(&services.systemd).filter(|systemd| systemd.enabled).cloned().map(Service::Systemd);
     let web_servers = services.web_servers.iter().cloned().map(Service::WebServer);
-    scrapes.chain(probes).chain(times).chain(databases).chain(systemd).chain(web_servers).collect()
+    scrapes.chain(probes).chain(times).chain(databases).chain(web_servers)
 }
 
 impl Service {

@@ -23,7 +23,12 @@ const SCOREBOARD: [(char, &str); 11] = [
 /// Asks the page and records what it says; one that does not say what it should is down.
 pub(super) async fn ask(server: &WebServer, out: &mut Output) {
     let label = [("server", server.name.as_str())];
-    let answer = super::fetch(server.url.as_str(), server.asked().timeout()).await;
+    let url = match server.kind {
+        WebServerKind::Nginx => server.url.as_str().to_owned(),
+        // The page for programs; an address of the configuration has no parameters.
+        WebServerKind::Apache => server.url.join("?auto"),
+    };
+    let answer = super::fetch(&url, server.asked().timeout()).await;
     let mut found = Output::default();
     let mut read = |text: String| match server.kind {
         WebServerKind::Nginx => nginx(&text, &label, &mut found),

@@ -211,6 +211,7 @@ pub fn context(server: &Server, dir: &Path, config: &str) -> (Context, watch::Se
     let mut spool =
         Spool::open(&dir.join("spool"), config.spool.max_bytes.get(), Arc::clone(&counters)).unwrap();
     spool.set_destinations(config.targets.iter().map(|target| target.name.as_str()));
+    let discovery = Arc::new(siaga_agent::discovery::Discovery::open(&config));
     let (sender, running) = watch::channel(Arc::new(Running::new(config, &credentials).unwrap()));
     let context = Context {
         running,
@@ -219,6 +220,7 @@ pub fn context(server: &Server, dir: &Path, config: &str) -> (Context, watch::Se
         counters,
         collected: Arc::new(watch::Sender::new(())),
         boards: Arc::default(),
+        discovery,
         metadata: Arc::default(),
         started_at_ms: 0,
     };

@@ -97,7 +97,7 @@ pub enum Right {
     ImportHistory,
     /// Delete samples for good.
     DeleteSamples,
-    /// Enrol and retire hosts.
+    /// Enrol and retire hosts; decide which of the services that their agents found are watched.
     ManageFleet,
     /// See forecasts and plans of capacity.
     ViewCapacity,

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use siaga_protocol::inventory::{Disk, Filesystem, Interface, Inventory, Package, WatchedFile};
+use siaga_protocol::inventory::{Disk, Filesystem, Interface, Inventory, Listener, Package, WatchedFile};
 
 /// How a field changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +70,10 @@ pub fn diff(old: &Inventory, new: &Inventory) -> Vec<FieldChange> {
     packages(&old.packages, &new.packages, &mut changes);
     if let (Some(old), Some(new)) = (&old.files, &new.files) {
         files(old, new, &mut changes);
+    }
+    if let (Some(old), Some(new)) = (&old.listeners, &new.listeners) {
+        let (old, new) = (by_name(old, |listener| &listener.id), by_name(new, |listener| &listener.id));
+        parts("listener", &old, &new, &mut changes);
     }
     changes.sort();
     changes
@@ -138,6 +142,18 @@ impl Part for Interface {
         let addresses: BTreeSet<&str> = self.addresses.iter().map(String::as_str).collect();
         let addresses = addresses.into_iter().collect::<Vec<_>>().join(" ");
         vec![("mac", self.mac.clone()), ("addresses", addresses)]
+    }
+}
+
+/// How it could be watched, and whether it is, is no fact of the host.
+impl Part for Listener {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("addresses", self.addresses.join(" ")),
+            ("process", self.process.clone()),
+            ("user", self.user.clone()),
+            ("banner", self.banner.clone()),
+        ]
     }
 }
 
@@ -244,6 +260,11 @@ mod tests {
         WatchedFile { path: path.to_owned(), size_bytes, mode: "0644".to_owned(), ..WatchedFile::default() }
     }
 
+    fn listener(id: &str, user: &str) -> Listener {
+        let addresses = vec!["0.0.0.0".to_owned()];
+        Listener { id: id.to_owned(), user: user.to_owned(), addresses, ..Listener::default() }
+    }
+
     fn host() -> Inventory {
         let mut host = Inventory { hostname: "web".to_owned(), ..Inventory::default() };
         host.hardware.memory_bytes = 8 << 30;
@@ -255,13 +276,26 @@ mod tests {
         });
         host.packages = vec![package("bash", "5.2"), package("openssl", "3.0.1")];
         host.files = Some(vec![file("/etc/my nginx", 5)]);
+        host.listeners = Some(vec![listener("ssh-22", "root")]);
         host
     }
 
     #[test]
     fn each_kind_of_change_has_its_readable_path() {
         type Edit = fn(&mut Inventory);
-        let table: [(Edit, &str, Option<&str>, Option<&str>); 11] = [
+        let table: [(Edit, &str, Option<&str>, Option<&str>); 13] = [
+            (
+                |h| h.listeners.as_mut().unwrap().push(listener("redis-6379", "redis")),
+                "listener redis-6379",
+                None,
+                Some("addresses 0.0.0.0, user redis"),
+            ),
+            (
+                |h| h.listeners.as_mut().unwrap()[0].user = "x".to_owned(),
+                "listener ssh-22 user",
+                Some("root"),
+                Some("x"),
+            ),
             (|h| h.hardware.memory_bytes = 1, "memory_bytes", Some("8589934592"), Some("1")),
             (|h| h.os.kernel = "6.12".to_owned(), "os kernel", Some(""), Some("6.12")),
             (|h| h.disks[0].size_bytes = 200, "disk sda size_bytes", Some("100"), Some("200")),
@@ -303,10 +337,19 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_that_does_not_tell_of_files_has_not_removed_them() {
-        let silent = Inventory { files: None, ..host() };
+    fn an_agent_that_does_not_tell_of_files_and_listeners_has_not_removed_them() {
+        let silent = Inventory { files: None, listeners: None, ..host() };
         assert_eq!(diff(&host(), &silent), []);
         assert_eq!(diff(&silent, &host()), []);
+    }
+
+    #[test]
+    fn what_is_watched_of_a_host_is_no_change_of_it() {
+        let mut watched = host();
+        let listener = &mut watched.listeners.as_mut().unwrap()[0];
+        listener.watched = Some(siaga_protocol::inventory::WatchedBy::Console);
+        listener.proposal = Some(siaga_protocol::inventory::Proposal::default());
+        assert_eq!(diff(&host(), &watched), []);
     }
 
     prop_compose! {

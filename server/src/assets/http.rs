@@ -10,6 +10,8 @@ use super::entered::{AssetClass, Entered, EnteredError};
 use super::register::{self, AssetState};
 use crate::access::Right;
 use crate::app::App;
+use crate::discovery;
+use crate::fleet::orders::announce;
 use crate::http::{Access, ApiError, Caller, JsonBody, Params, Routes};
 use crate::records::asset_changes::{self, AssetChange};
 use crate::records::assets::{self, Asset, Filter};
@@ -45,8 +47,16 @@ async fn put_inventory(
     let source = principal.actor();
     let now = now_ms();
     app.presence.note(&host.id, now);
-    let (asset, changes) =
-        app.records.run(move |db| register::take_over(db, &host.id, &source, &inventory, now)).await?;
+    let sender = app.clone();
+    let stored = app.records.run(move |db| {
+        let (asset, changes) = register::take_over(db, &host.id, &source, &inventory, now)?;
+        let is_ordered = discovery::repair(&sender, db, &host.id, &inventory, now)?;
+        Ok::<_, ApiError>((asset, changes, is_ordered))
+    });
+    let (asset, changes, is_ordered) = stored.await?;
+    if is_ordered {
+        announce(&app);
+    }
     tracing::debug!(asset, changes, "inventory stored");
     Ok(Json(serde_json::json!({ "asset": asset, "changes": changes })))
 }

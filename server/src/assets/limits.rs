@@ -12,7 +12,11 @@ const MAX_FILESYSTEMS: usize = 2_000;
 const MAX_INTERFACES: usize = 2_000;
 /// Watched files of one host.
 const MAX_FILES: usize = 5_000;
-/// Addresses of one interface.
+/// Ports of one host that are listened on.
+const MAX_LISTENERS: usize = 1_000;
+/// Codes of what a proposal needs.
+const MAX_NEEDS: usize = 16;
+/// Addresses of one interface or port.
 const MAX_ADDRESSES: usize = 256;
 /// Longest text, bytes. A path of a filesystem may be as long as Linux allows.
 const MAX_TEXT_BYTES: usize = 4_096;
@@ -38,6 +42,7 @@ pub fn check(inventory: &Inventory) -> Result<(), LimitError> {
         ("filesystems", inventory.filesystems.len(), MAX_FILESYSTEMS),
         ("interfaces", inventory.interfaces.len(), MAX_INTERFACES),
         ("files", inventory.files.as_ref().map_or(0, Vec::len), MAX_FILES),
+        ("listeners", inventory.listeners.as_ref().map_or(0, Vec::len), MAX_LISTENERS),
     ] {
         if count > limit {
             let reason = format!("{count} entries, at most {limit} are accepted");
@@ -48,6 +53,13 @@ pub fn check(inventory: &Inventory) -> Result<(), LimitError> {
         if interface.addresses.len() > MAX_ADDRESSES {
             let reason = format!("more than {MAX_ADDRESSES} addresses");
             return Err(LimitError { at: format!("interfaces[{index}].addresses"), reason });
+        }
+    }
+    for (index, listener) in inventory.listeners.iter().flatten().enumerate() {
+        let needs = listener.proposal.as_ref().map_or(0, |proposal| proposal.needs.len());
+        if listener.addresses.len() > MAX_ADDRESSES || needs > MAX_NEEDS {
+            let reason = format!("more than {MAX_ADDRESSES} addresses or {MAX_NEEDS} needs");
+            return Err(LimitError { at: format!("listeners[{index}]"), reason });
         }
     }
     texts(inventory).try_for_each(|(at, text)| check_text(at, text))
@@ -91,6 +103,12 @@ fn texts(inventory: &Inventory) -> impl Iterator<Item = (String, &str)> {
     let files = (0..)
         .zip(inventory.files.iter().flatten())
         .flat_map(|(i, file)| list("files", i, [&file.path, &file.sha256, &file.mode, &file.owner]));
+    let listeners = (0..).zip(inventory.listeners.iter().flatten()).flat_map(|(i, listener)| {
+        let own = [&listener.id, &listener.kind, &listener.process, &listener.user, &listener.banner];
+        let proposal =
+            listener.proposal.iter().flat_map(|proposal| proposal.needs.iter().chain([&proposal.config]));
+        list("listeners", i, own.into_iter().chain(&listener.addresses).chain(proposal))
+    });
     facts
         .into_iter()
         .map(|(at, text)| (at.to_owned(), text.as_str()))
@@ -99,6 +117,7 @@ fn texts(inventory: &Inventory) -> impl Iterator<Item = (String, &str)> {
         .chain(interfaces)
         .chain(packages)
         .chain(files)
+        .chain(listeners)
 }
 
 fn list<'a>(

@@ -303,6 +303,10 @@ impl ShowTemplate<'_> {
         self.page.bytes(*value as f64)
     }
 
+    fn service(&self, kind: &str) -> String {
+        crate::discovery::kind_name(self.page, kind)
+    }
+
     fn kind(&self, change: &AssetChange) -> String {
         self.page.t(&format!("assets.change.{}", change.kind))
     }

@@ -119,10 +119,13 @@ pub fn take_over(
             changes.len()
         }
     };
-    // An agent that does not tell of files says nothing of them; what is known stays, for the next that does.
-    let kept = old.as_ref().and_then(|old| old.files.clone()).filter(|_| new.files.is_none());
-    let with_files = kept.map(|files| Inventory { files: Some(files), ..new.clone() });
-    assets::set_seen(db, id, old.as_ref(), with_files.as_ref().unwrap_or(new), now_ms)?;
+    // An agent that does not tell of files or listeners says nothing of them; what is known stays, for the next that does.
+    let mut seen = new.clone();
+    if let Some(old) = &old {
+        seen.files = seen.files.or_else(|| old.files.clone());
+        seen.listeners = seen.listeners.or_else(|| old.listeners.clone());
+    }
+    assets::set_seen(db, id, old.as_ref(), &seen, now_ms)?;
     Ok((code, count))
 }
 

@@ -4,9 +4,9 @@
 use crate::console::Page;
 
 /// Parts of a host that have names of their own, as `diff` writes them.
-const PARTS: [&str; 4] = ["disk", "filesystem", "interface", "file"];
+const PARTS: [&str; 5] = ["disk", "filesystem", "interface", "file", "listener"];
 /// Fields of such parts.
-const PART_FIELDS: [&str; 12] = [
+const PART_FIELDS: [&str; 15] = [
     "size_bytes",
     "model",
     "rotational",
@@ -19,6 +19,9 @@ const PART_FIELDS: [&str; 12] = [
     "sha256",
     "file_mode",
     "file_owner",
+    "process",
+    "user",
+    "banner",
 ];
 /// Parts whose change is one row, with all that differs.
 const WHOLE: [&str; 2] = ["package", "file"];
@@ -98,7 +101,7 @@ fn first_seen(page: &Page, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use siaga_protocol::inventory::{Disk, Filesystem, Interface, Inventory, Package, WatchedFile};
+    use siaga_protocol::inventory::{Disk, Filesystem, Interface, Inventory, Listener, Package, WatchedFile};
 
     use super::*;
     use crate::assets::{Entered, diff};
@@ -138,6 +141,14 @@ mod tests {
                     addresses: vec![n.into()],
                 });
                 host.packages.push(Package { name: name.into(), version: n.into() });
+                host.listeners.get_or_insert_default().push(Listener {
+                    id: format!("ssh-{name}"),
+                    addresses: vec![n.into()],
+                    process: n.into(),
+                    user: n.into(),
+                    banner: n.into(),
+                    ..Listener::default()
+                });
                 host.files.get_or_insert_default().push(WatchedFile {
                     path: format!("/etc/{name}"),
                     sha256: n.into(),

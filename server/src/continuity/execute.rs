@@ -176,7 +176,7 @@ impl Run {
                     })
                     .await?;
                 }
-                OrderKind::Undo => {}
+                OrderKind::Undo | OrderKind::Watch | OrderKind::Unwatch => {}
             }
         }
         self.drive().await

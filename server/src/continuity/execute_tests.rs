@@ -86,6 +86,7 @@ impl World {
         let fails = match order.kind {
             OrderKind::Run => &self.fail_run,
             OrderKind::Undo => &self.fail_undo,
+            other => panic!("a drill orders {other:?}"),
         };
         if fails.load(Ordering::SeqCst) {
             return Outcome::Failed;
@@ -99,6 +100,7 @@ impl World {
                 0 => self.up.store(true, Ordering::SeqCst),
                 outage => self.down_for(Duration::from_millis(outage)),
             },
+            OrderKind::Watch | OrderKind::Unwatch => {}
         }
         Outcome::Succeeded
     }

@@ -6,6 +6,7 @@ use siaga_protocol::orders::{Order, OrderError, OrderResult, SignedOrder, sign};
 use tokio::time::Instant;
 
 use crate::app::App;
+use crate::records::rusqlite::Connection;
 use crate::records::{RecordsError, orders};
 use crate::time::{Millis, SECOND_MS, now_ms};
 
@@ -45,6 +46,20 @@ pub async fn send(app: &App, order: Order) -> Result<(), SendError> {
     app.records.run(move |db| orders::insert(db, &order, &signed, now_ms())).await?;
     app.order_news.send_modify(|count| *count += 1);
     Ok(())
+}
+
+/// Signs and records an order within the caller's transaction; [`announce`] wakes the agent after it.
+///
+/// # Errors
+/// If it cannot be signed or recorded.
+pub fn put_down(app: &App, db: &Connection, order: &Order, now_ms: Millis) -> Result<(), SendError> {
+    let signed = sign(order, &app.order_key).map_err(SendError::Sign)?;
+    Ok(orders::insert(db, order, &signed, now_ms)?)
+}
+
+/// Wakes the agents that wait for orders.
+pub fn announce(app: &App) {
+    app.order_news.send_modify(|count| *count += 1);
 }
 
 /// Waits for the answer to an order, until `deadline`.

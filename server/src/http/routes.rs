@@ -171,6 +171,7 @@ pub(super) fn all_routes() -> Routes {
         .merge(crate::app::http::routes())
         .merge(crate::access::http::routes())
         .merge(crate::fleet::http::routes())
+        .merge(crate::discovery::http::routes())
         .merge(crate::ingest::http::routes())
         .merge(crate::query::http::routes())
         .merge(crate::rules::http::routes())

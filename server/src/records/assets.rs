@@ -262,12 +262,7 @@ pub fn hosts_and_assets(db: &Connection) -> Result<Vec<HostAsset>> {
 /// # Errors
 /// If a statement fails or the stored facts cannot be read.
 pub fn seen(db: &Connection, id: i64) -> Result<Option<Inventory>> {
-    let facts: Option<String> = db
-        .query_row("SELECT facts FROM asset_seen WHERE asset_id = ?1", [id], |row| row.get(0))
-        .optional()?;
-    let Some(facts) = facts else { return Ok(None) };
-    let mut inventory: Inventory = serde_json::from_str(&facts)
-        .map_err(|e| RecordsError::Corrupt { column: "asset_seen.facts", reason: e.to_string() })?;
+    let Some(mut inventory) = facts(db, id)? else { return Ok(None) };
     let mut statement = db.prepare_cached(
         "SELECT name, version FROM asset_packages WHERE asset_id = ?1 ORDER BY name, version",
     )?;
@@ -275,6 +270,19 @@ pub fn seen(db: &Connection, id: i64) -> Result<Option<Inventory>> {
         statement.query_map([id], |row| Ok(Package { name: row.get(0)?, version: row.get(1)? }))?;
     inventory.packages = packages.collect::<rusqlite::Result<_>>()?;
     Ok(Some(inventory))
+}
+
+/// The newest inventory of an asset, without its packages.
+///
+/// # Errors
+/// If the statement fails or the stored facts cannot be read.
+pub fn facts(db: &Connection, id: i64) -> Result<Option<Inventory>> {
+    let facts: Option<String> = db
+        .query_row("SELECT facts FROM asset_seen WHERE asset_id = ?1", [id], |row| row.get(0))
+        .optional()?;
+    let Some(facts) = facts else { return Ok(None) };
+    let read = serde_json::from_str(&facts);
+    read.map(Some).map_err(|e| RecordsError::Corrupt { column: "asset_seen.facts", reason: e.to_string() })
 }
 
 /// Stores an inventory. Packages are rewritten only where they differ from `old`.
@@ -327,5 +335,14 @@ fn seen_text(inventory: &Inventory) -> String {
     ];
     let disks = inventory.disks.iter().map(|disk| &disk.model);
     let interfaces = inventory.interfaces.iter().flat_map(|i| i.addresses.iter().chain([&i.mac]));
-    facts.into_iter().chain(disks).chain(interfaces).map(|t| t.to_lowercase()).collect::<Vec<_>>().join("\n")
+    let listeners = inventory.listeners.iter().flatten();
+    let listeners = listeners.flat_map(|listener| [&listener.kind, &listener.process, &listener.banner]);
+    facts
+        .into_iter()
+        .chain(disks)
+        .chain(interfaces)
+        .chain(listeners)
+        .map(|t| t.to_lowercase())
+        .collect::<Vec<_>>()
+        .join("\n")
 }

@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0009_capacity_reports.sql"),
     include_str!("migrations/0010_signed_drills.sql"),
     include_str!("migrations/0011_drill_approvals.sql"),
+    include_str!("migrations/0012_service_decisions.sql"),
 ];
 
 /// Schema of a database, and the newest one known.

@@ -25,6 +25,7 @@ pub mod known_events;
 pub mod orders;
 pub mod rules;
 pub mod server_state;
+pub mod service_decisions;
 pub mod tokens;
 pub mod users;
 

@@ -10,6 +10,8 @@ const fn kind_code(kind: OrderKind) -> &'static str {
     match kind {
         OrderKind::Run => "run",
         OrderKind::Undo => "undo",
+        OrderKind::Watch => "watch",
+        OrderKind::Unwatch => "unwatch",
     }
 }
 

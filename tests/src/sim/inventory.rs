@@ -95,6 +95,7 @@ pub fn inventory(machine: &Machine, seed: u64, anchor_ms: i64, at_ms: i64) -> In
         interfaces: vec![interface(machine, seed)],
         packages: packages(machine, at_ms >= anchor_ms + UPGRADE_AFTER_MS),
         files: None,
+        listeners: None,
     }
 }
 

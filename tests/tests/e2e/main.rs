@@ -12,6 +12,7 @@ mod bad_input;
 mod console;
 mod dashboards;
 mod differential;
+mod discovery;
 mod first_run;
 mod history;
 mod incidents;

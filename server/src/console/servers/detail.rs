@@ -13,6 +13,8 @@ use crate::app::App;
 use crate::console::overview::{BlockRow, incident_row};
 use crate::console::page::{Page, PageError, Section, View, render};
 use crate::continuity::drill_link;
+use crate::discovery::pages::{ServiceRow, rows};
+use crate::discovery::{self, Service};
 use crate::fleet::http::{host_is_silent, wrong_clock};
 use crate::fleet::{self, HostClock, RetireError};
 use crate::http::{ApiError, Caller};
@@ -56,6 +58,8 @@ struct DetailTemplate<'a> {
     charts: Vec<String>,
     failure: Option<String>,
     incidents: Vec<BlockRow>,
+    /// What its agent found.
+    services: Vec<ServiceRow>,
     /// Code of its asset.
     asset: Option<String>,
     may_retire: bool,
@@ -83,7 +87,8 @@ pub(super) async fn show(
     let silent = host_is_silent(&app, &host, now);
     // What a silent agent cost when it was last heard is no news.
     let agent = if silent { AgentCost::default() } else { agent };
-    let (incidents, asset) = related(&app, &page, &host, now).await.map_err(|e| failed(e.into()))?;
+    let Related { incidents, asset, services } =
+        related(&app, &page, &host, now).await.map_err(|e| failed(e.into()))?;
     let template = DetailTemplate {
         page: &page,
         state: host_state(silent, &figures.unwrap_or_default(), limits),
@@ -100,6 +105,7 @@ pub(super) async fn show(
         charts,
         failure,
         incidents,
+        services: rows(&page, services),
         asset,
         may_retire: page.may(Right::ManageFleet),
     };
@@ -109,15 +115,17 @@ pub(super) async fn show(
 /// Open incidents shown beside the charts.
 const MAX_INCIDENTS: u32 = 10;
 
-/// Open incidents of the server, and the code of its asset.
-async fn related(
-    app: &App,
-    page: &Page,
-    host: &Host,
-    now: Millis,
-) -> Result<(Vec<BlockRow>, Option<String>), RecordsError> {
+/// What the page shows beside the charts.
+struct Related {
+    incidents: Vec<BlockRow>,
+    asset: Option<String>,
+    services: Vec<Service>,
+}
+
+/// Open incidents of the server, the code of its asset, and its services.
+async fn related(app: &App, page: &Page, host: &Host, now: Millis) -> Result<Related, RecordsError> {
     let (id, instance) = (host.id.clone(), host.instance.clone());
-    let (open, asset) = app
+    let (open, asset, services) = app
         .records
         .run(move |db| {
             let filter =
@@ -125,6 +133,7 @@ async fn related(
             Ok::<_, RecordsError>((
                 incidents::queue(db, &filter, MAX_INCIDENTS, 0)?,
                 assets::by_host(db, &id)?,
+                discovery::services(db, &id, now)?,
             ))
         })
         .await?;
@@ -133,7 +142,7 @@ async fn related(
         let note = page.duration(now - incident.started_at_ms);
         BlockRow { note, ..incident_row(page, incident, now) }
     });
-    Ok((rows.collect(), asset.map(|asset| asset.code)))
+    Ok(Related { incidents: rows.collect(), asset: asset.map(|asset| asset.code), services })
 }
 
 fn facts(

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::collectors;
 use crate::config::{Config, ServerUrl};
+use crate::executor::{self, Started};
 use crate::samples::Recorder;
 use crate::services::{self, Boards};
 use crate::{enrol, run};
@@ -25,6 +26,14 @@ pub struct Cli {
 enum Command {
     /// Collect, send and take orders until told to end.
     Run(ConfigFile),
+    /// Carry out orders of drills, for the agent of this host. Where the agent starts it, nobody else needs to.
+    Executor {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Trust what the agent trusts, and end when there is nothing to do.
+        #[arg(long, hide = true)]
+        started_by_agent: bool,
+    },
     /// Make this host known to a server, with a one-time token.
     Enrol(Enrol),
     /// Say what is wrong with a configuration file.
@@ -80,6 +89,10 @@ impl Cli {
     pub async fn carry_out(self) -> anyhow::Result<()> {
         match self.command {
             Command::Run(file) => run::run(file.config).await,
+            Command::Executor { file, started_by_agent } => {
+                let started = if started_by_agent { Started::ByAgent } else { Started::BySystem };
+                executor::run(file.config, started).await
+            }
             Command::Enrol(arguments) => enrol_host(arguments).await,
             Command::CheckConfig(named) => {
                 let file = named.file.unwrap_or(named.config);

@@ -1,6 +1,6 @@
 //! What the agent's tasks share.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
@@ -64,6 +64,8 @@ pub type RunningReceiver = watch::Receiver<Arc<Running>>;
 pub struct Context {
     /// The configuration in force.
     pub running: RunningReceiver,
+    /// Its file.
+    pub config_path: PathBuf,
     /// What enrolment gave.
     pub credentials: Arc<Credentials>,
     /// The queue. Never held across a wait.

@@ -47,6 +47,10 @@ pub struct Counters {
     pub send_failures: Counter,
     /// Samples that the server refused for good.
     pub rejected_samples: Counter,
+    /// 1 where the host's file names actions, so that there should be an executor.
+    pub executor_wanted: Counter,
+    /// 1 while the executor can be reached.
+    pub executor_up: Counter,
     /// Orders that were not accepted.
     pub orders_refused: Counter,
     /// 1 while a broken file of the memory of orders lies aside.

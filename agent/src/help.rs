@@ -30,7 +30,7 @@ const BEGINNINGS: [(&str, &str); 12] = [
 ];
 
 /// Sorted by name.
-const FAMILIES: [(&str, &str); 188] = [
+const FAMILIES: [(&str, &str); 189] = [
     ("apache_accesses_total", "Requests that Apache answered."),
     ("apache_cpuload", "Processor load of Apache in percent."),
     ("apache_duration_ms_total", "Time of all answers, milliseconds."),
@@ -215,6 +215,7 @@ const FAMILIES: [(&str, &str); 188] = [
     ("siaga_agent_clock_offset_seconds", "Clock of the server minus that of the host."),
     ("siaga_agent_collection_duration_seconds", "Duration of the last collection."),
     ("siaga_agent_cpu_seconds_total", "Processor time of the agent."),
+    ("siaga_agent_executor_up", "1 while the agent reaches the executor of this host, 0 while it does not."),
     ("siaga_agent_orders_memory_broken", "1 while a broken file of the memory of orders lies aside."),
     ("siaga_agent_orders_refused_total", "Orders that the agent did not accept."),
     ("siaga_agent_rejected_samples_total", "Samples that the server refused for good."),

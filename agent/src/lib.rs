@@ -3,7 +3,8 @@
 //! A sample's way: `collectors` -> `samples` -> `sampler` -> `spool` -> `sender`. Collectors know neither spool nor
 //! network; the spool knows neither collectors nor network; `services` ask over the network, each for itself; `discovery`
 //! finds what else they could ask.
-//! Everything runs on one thread, except the collectors, which may hang.
+//! Everything runs on one thread, except the collectors, which may hang. `orders` hands what the server orders to the
+//! `executor`, a process of its own.
 
 pub mod api;
 pub mod backoff;
@@ -16,6 +17,7 @@ pub mod counters;
 pub mod discovery;
 pub mod durable;
 pub mod enrol;
+pub mod executor;
 pub mod hello;
 pub mod help;
 pub mod inventory;

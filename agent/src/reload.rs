@@ -7,30 +7,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
+use crate::api::ApiError;
 use crate::config::Config;
-use crate::context::Running;
-use crate::state::Credentials;
 
 /// The file is read when nothing has happened to it for this time: writing is seldom one step.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// Follows the file until it is stopped.
+/// Follows the file until it is stopped: `now` gives the configuration in force, `put` puts another one in its place.
 ///
 /// # Errors
 /// The folder cannot be watched.
 pub async fn run(
     path: PathBuf,
-    credentials: Arc<Credentials>,
-    running: watch::Sender<Arc<Running>>,
+    now: impl Fn() -> Config,
+    put: impl Fn(Config) -> Result<(), ApiError>,
 ) -> notify::Result<()> {
     let changed = Arc::new(Notify::new());
     let _watcher = watch_file(&path, Arc::clone(&changed))?;
     loop {
         changed.notified().await;
         while tokio::time::timeout(QUIET, changed.notified()).await.is_ok() {}
-        apply(&path, &credentials, &running);
+        apply(&path, &now(), &put);
     }
 }
 
@@ -52,7 +51,7 @@ fn watch_file(path: &Path, changed: Arc<Notify>) -> notify::Result<impl Watcher 
 }
 
 /// Reads the file and puts it into force if it is right and different.
-fn apply(path: &Path, credentials: &Credentials, running: &watch::Sender<Arc<Running>>) {
+fn apply(path: &Path, before: &Config, put: impl Fn(Config) -> Result<(), ApiError>) {
     let config = match Config::load(path) {
         Ok(config) => config,
         Err(error) => {
@@ -63,21 +62,17 @@ fn apply(path: &Path, credentials: &Credentials, running: &watch::Sender<Arc<Run
             return;
         }
     };
-    let before = Arc::clone(&running.borrow());
-    if config == before.config {
+    if config == *before {
         return;
     }
-    if config.state_dir != before.config.state_dir {
+    if config.state_dir != before.state_dir || config.executor_dir() != before.executor_dir() {
         tracing::error!(
-            "a new state_dir needs a restart; the new configuration is refused, the running one stays"
+            "a new state_dir or executor_dir needs a restart; the new configuration is refused, the running one stays"
         );
         return;
     }
-    match Running::new(config, credentials) {
-        Ok(new) => {
-            running.send_replace(Arc::new(new));
-            tracing::info!(path = %path.display(), "new configuration in force");
-        }
+    match put(config) {
+        Ok(()) => tracing::info!(path = %path.display(), "new configuration in force"),
         Err(error) => tracing::error!(
             error = crate::error_chain(&error),
             "the new configuration is refused, the running one stays"

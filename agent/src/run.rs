@@ -40,6 +40,7 @@ pub async fn run(path: PathBuf) -> anyhow::Result<()> {
     let (sender_of_config, running) = watch::channel(Arc::new(Running::new(config, &credentials)?));
     let context = Context {
         running,
+        config_path: path.clone(),
         credentials: Arc::clone(&credentials),
         spool: Arc::new(Mutex::new(spool)),
         counters,
@@ -66,7 +67,12 @@ pub async fn run(path: PathBuf) -> anyhow::Result<()> {
     tasks.spawn(orders::run(context.clone()));
     tasks.spawn(follow_spool_settings(context.clone()));
     tasks.spawn(async move {
-        if let Err(error) = reload::run(path, credentials, sender_of_config).await {
+        let now = || sender_of_config.borrow().config.clone();
+        let put = |config| {
+            sender_of_config.send_replace(Arc::new(Running::new(config, &credentials)?));
+            Ok(())
+        };
+        if let Err(error) = reload::run(path, now, put).await {
             tracing::error!(error = crate::error_chain(&error), "the configuration file cannot be watched");
             // The agent goes on with what it has read.
             std::future::pending::<()>().await;

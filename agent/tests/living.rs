@@ -145,14 +145,15 @@ fn command_lives(pid_file: &Path) -> bool {
 }
 
 #[tokio::test]
-async fn what_a_killed_agent_left_running_is_ended_before_its_undo() {
+async fn what_a_killed_executor_left_running_is_ended_before_its_undo() {
     let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
     let file = |name: &str| dir.path().join(name);
     let (state, pid) = (file("state").join("mark"), file("pid"));
     let config = write_config(
         dir.path(),
         &format!(
-            "[actions.break]\n\
+            "[orders]\nstart_executor = false\n\
+             [actions.break]\n\
              command = [\"sh\", \"-c\", \"echo $$ > {pid}; while :; do echo broken > {state}; sleep 0.02; done\"]\n\
              undo = [\"sh\", \"-c\", \"echo restored > {state}\"]\n",
             pid = pid.display(),
@@ -171,13 +172,14 @@ async fn what_a_killed_agent_left_running_is_ended_before_its_undo() {
         undo_at_ms: Some(now + 1_500),
     };
     server.record.lock().unwrap().orders = vec![signed(&order)];
+    let executor = agent(&["executor", "--config", &config]).spawn().unwrap();
     let child = agent(&["run", "--config", &config]).spawn().unwrap();
     server.until(|_| state.exists().then_some(())).await;
-    // The pipe of the log would be held open by nobody but the agent.
-    end(child, rustix::process::Signal::KILL).await;
-    assert!(command_lives(&pid), "the command goes on without its agent");
+    // The pipe of its log is held open by nobody but itself.
+    end(executor, rustix::process::Signal::KILL).await;
+    assert!(command_lives(&pid), "the command goes on without its executor");
 
-    let child = agent(&["run", "--config", &config]).spawn().unwrap();
+    let executor = agent(&["executor", "--config", &config]).spawn().unwrap();
     let undo = server.until(|record| record.undos.first().cloned()).await;
     assert_eq!((undo.outcome, undo.order_id.as_str()), (Outcome::Succeeded, "o1"));
     let result = server.until(|record| record.results.first().cloned()).await;
@@ -186,4 +188,50 @@ async fn what_a_killed_agent_left_running_is_ended_before_its_undo() {
     assert!(!command_lives(&pid));
     assert_eq!(std::fs::read_to_string(&state).unwrap(), "restored\n");
     end(child, rustix::process::Signal::TERM).await;
+    let (status, log) = end(executor, rustix::process::Signal::TERM).await;
+    assert!(status.success() && log.contains("executor ended"), "{log}");
+}
+
+#[tokio::test]
+async fn an_executor_outlives_a_killed_agent_and_serves_the_next() {
+    let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
+    let mark = dir.path().join("mark");
+    let config = write_config(
+        dir.path(),
+        &format!(
+            "[actions.mark]\ncommand = [\"true\"]\nundo = [\"sh\", \"-c\", \"echo undone >> {}\"]\n",
+            mark.display()
+        ),
+    );
+    server.credentials().store(&dir.path().join("state")).unwrap();
+    let start = || {
+        let mut command = agent(&["run", "--config", &config]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let now = siaga_agent::clock::now_ms();
+    let order = |id: &str, undo_at_ms| Order {
+        id: id.into(),
+        host_id: HOST.into(),
+        drill_id: "drill-1".into(),
+        action: "mark".into(),
+        kind: OrderKind::Run,
+        expires_at_ms: now + 60_000,
+        undo_at_ms,
+    };
+    server.record.lock().unwrap().orders = vec![signed(&order("o1", Some(now + 2_000)))];
+    let mut first = start();
+    server.until(|record| record.results.first().cloned()).await;
+    first.kill().unwrap();
+    first.wait().unwrap();
+    server.until(|_| mark.exists().then_some(())).await;
+    assert!(server.record.lock().unwrap().undos.is_empty(), "nobody was there to report it");
+
+    let socket = dir.path().join("state/executor/executor.sock");
+    let made = std::fs::metadata(&socket).unwrap().modified().unwrap();
+    let mut second = start();
+    let undo = server.until(|record| record.undos.first().cloned()).await;
+    assert_eq!((undo.order_id.as_str(), undo.outcome), ("o1", Outcome::Succeeded));
+    assert_eq!(std::fs::metadata(&socket).unwrap().modified().unwrap(), made, "the same executor");
+    second.kill().unwrap();
+    second.wait().unwrap();
 }

@@ -39,5 +39,7 @@ pub const AGENT_CLOCK_OFFSET_SECONDS: &str = "siaga_agent_clock_offset_seconds";
 pub const AGENT_ORDERS_REFUSED: &str = "siaga_agent_orders_refused_total";
 /// 1 while a broken file of the agent's memory of orders lies aside: undos by the agent itself may be missing.
 pub const AGENT_ORDERS_MEMORY_BROKEN: &str = "siaga_agent_orders_memory_broken";
+/// 1 while the agent reaches the executor of its host, 0 while it does not; absent where the host's file names no action.
+pub const AGENT_EXECUTOR_UP: &str = "siaga_agent_executor_up";
 /// Always 1; label `version`.
 pub const AGENT_BUILD_INFO: &str = "siaga_agent_build_info";

@@ -56,6 +56,9 @@ impl Collector for Own {
             out.gauge(names::AGENT_CLOCK_OFFSET_SECONDS, &[], seconds(&counters.clock_offset_ms));
         }
         out.gauge(names::AGENT_ORDERS_MEMORY_BROKEN, &[], value(counters.orders_memory_broken.get()));
+        if counters.executor_wanted.get() == 1 {
+            out.gauge(names::AGENT_EXECUTOR_UP, &[], value(counters.executor_up.get()));
+        }
         out.gauge(names::AGENT_SPOOL_BYTES, &[], value(counters.spool_bytes.get()));
         out.gauge(names::AGENT_COLLECT_SECONDS, &[], value(counters.collection_micros.get()) / 1e6);
         out.gauge(names::AGENT_BUILD_INFO, &[("version", env!("CARGO_PKG_VERSION"))], 1.0);

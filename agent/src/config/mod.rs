@@ -32,7 +32,7 @@ pub const MAX_ACTIONS: usize = 256;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Folder of credentials, spool and order memory.
+    /// Folder of credentials and spool, and of the executor's memory unless that has its own.
     pub state_dir: PathBuf,
     /// Where to send, and how.
     pub server: Server,
@@ -266,11 +266,37 @@ pub struct Orders {
     pub enabled: bool,
     /// Longest time that the server may hold one question for orders open.
     pub wait_seconds: Seconds<1, 120, 25>,
+    /// Whether the agent starts the executor itself, with its own rights.
+    pub start_executor: bool,
+    /// Folder of the executor's memory; without one, a folder of `state_dir`.
+    pub executor_dir: Option<PathBuf>,
+    /// Socket of the executor; without one, a file in its folder.
+    pub executor_socket: Option<PathBuf>,
+}
+
+impl Config {
+    /// Folder of the executor's memory.
+    #[must_use]
+    pub fn executor_dir(&self) -> PathBuf {
+        self.orders.executor_dir.clone().unwrap_or_else(|| self.state_dir.join("executor"))
+    }
+
+    /// Socket over which agent and executor speak.
+    #[must_use]
+    pub fn executor_socket(&self) -> PathBuf {
+        self.orders.executor_socket.clone().unwrap_or_else(|| self.executor_dir().join("executor.sock"))
+    }
 }
 
 impl Default for Orders {
     fn default() -> Self {
-        Self { enabled: true, wait_seconds: Seconds::default() }
+        Self {
+            enabled: true,
+            wait_seconds: Seconds::default(),
+            start_executor: true,
+            executor_dir: None,
+            executor_socket: None,
+        }
     }
 }
 
@@ -280,6 +306,12 @@ impl Default for Orders {
 pub struct Actions(BTreeMap<String, Action>);
 
 impl Actions {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The action of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Action> {
@@ -629,8 +661,9 @@ mod tests {
         assert!(!services.web_servers.is_empty());
         let action = full.actions.get("restart-web").unwrap();
         assert!(action.undo.is_some() && action.user.is_some() && !action.description.is_empty());
+        assert!(full.orders.executor_dir.is_some() && full.orders.executor_socket.is_some());
         let mut stated = Vec::new();
         keys(&toml::from_str(&active).unwrap(), "", &mut stated);
-        assert_eq!(stated.len(), 45, "a key was added or removed: {stated:#?}");
+        assert_eq!(stated.len(), 48, "a key was added or removed: {stated:#?}");
     }
 }

@@ -40,7 +40,7 @@ impl Refusals {
 }
 
 /// The identifier that an order claims, true or not; only for the answer to the server.
-pub(super) fn claimed_id(signed: &SignedOrder) -> Option<String> {
+pub(crate) fn claimed_id(signed: &SignedOrder) -> Option<String> {
     let payload: serde_json::Value = serde_json::from_str(&signed.payload).ok()?;
     payload.get("id")?.as_str().filter(|id| id.len() <= 128).map(ToOwned::to_owned)
 }

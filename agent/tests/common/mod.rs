@@ -2,7 +2,7 @@
 #![allow(unreachable_pub, dead_code, reason = "each test program uses its own part")]
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -215,6 +215,7 @@ pub fn context(server: &Server, dir: &Path, config: &str) -> (Context, watch::Se
     let (sender, running) = watch::channel(Arc::new(Running::new(config, &credentials).unwrap()));
     let context = Context {
         running,
+        config_path: PathBuf::new(),
         credentials,
         spool: Arc::new(Mutex::new(spool)),
         counters,

@@ -21,7 +21,7 @@ use crate::config::Arguments;
 pub(super) const OUTPUT_BYTES: usize = 4096;
 /// After the command has ended, what it wrote is awaited no longer than this: a daemon may hold the pipe open.
 const DRAIN: Duration = Duration::from_millis(200);
-/// What of the agent's environment a command gets.
+/// What of the executor's environment a command gets.
 const ENVIRONMENT: [&str; 3] = ["PATH", "HOME", "LANG"];
 
 /// How a command ended.
@@ -70,7 +70,7 @@ pub(super) async fn execute(
     match start(command) {
         Ok((child, output)) => {
             let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-            // From here on the group is killed when the agent ends.
+            // From here on the group is killed when the executor ends.
             let group = Group(group);
             if let Some(pid) = group.0 {
                 started(pid);
@@ -90,7 +90,7 @@ fn start(mut command: Command) -> std::io::Result<(Child, pipe::Receiver)> {
     Ok((command.spawn()?, output))
 }
 
-/// Kills the group of a command that was not waited for, when the agent ends.
+/// Kills the group of a command that was not waited for, when the executor ends.
 struct Group(Option<Pid>);
 
 impl Group {
@@ -174,7 +174,7 @@ fn become_user(command: &mut Command, name: &str) -> Result<(), String> {
     let own = rustix::process::getuid();
     if own.as_raw() != account.uid {
         if !own.is_root() {
-            return Err(format!("only an agent that runs as root can run a command as {name}"));
+            return Err(format!("only an executor that runs as root can run a command as {name}"));
         }
         command.uid(account.uid).gid(account.gid);
     }

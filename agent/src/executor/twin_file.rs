@@ -2,7 +2,7 @@
 //!
 //! Invariants: each of the two is either old or new, never half; the second is written after the first, so that the
 //! first is never the older one. One that cannot be understood is moved aside, where it stays until a person takes it
-//! away; as long as it lies there, the agent says so.
+//! away; as long as it lies there, the executor says so.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What the agent remembers of orders, on disk: which it has seen, what came of them, and which undo is due when.
+//! What the executor remembers of orders, on disk: which it has seen, what came of them, and which undo is due when.
 //!
 //! Invariants: an order is written here before its command starts, so none is carried out twice, not even after a
 //! crash; a dead man's undo stands here before the command that it takes back; a command stands here as long as it
@@ -25,13 +25,18 @@ const MAX_REPORTS: usize = 100;
 /// Pause before the next attempt, times the number of attempts.
 const UNDO_RETRY_MS: i64 = 10_000;
 /// A result that nobody takes is given up after this time.
-pub(super) const UNDELIVERED_MS: i64 = 24 * 3_600 * 1_000;
+const UNDELIVERED_MS: i64 = 24 * 3_600 * 1_000;
 /// After all memory was lost, nothing is run for this time: longer than any order of the server is valid.
 const LOST_MS: i64 = 3_600 * 1_000;
 /// Commands that are remembered while they run, or until they are known to be over. The oldest goes first.
 const MAX_COMMANDS: usize = 64;
-/// What an order came to that was being carried out when the agent ended.
-const INTERRUPTED: &str = "the agent ended while the command ran";
+/// What an order came to that was being carried out when the executor ended.
+const INTERRUPTED: &str = "the executor ended while the command ran";
+
+/// Whether something that ended then is so old that it is given up.
+pub(crate) fn is_too_old(ended_at_ms: i64, now_ms: i64) -> bool {
+    now_ms.saturating_sub(ended_at_ms) > UNDELIVERED_MS
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -47,7 +52,7 @@ struct Entry {
     stage: Stage,
 }
 
-/// An undo that the agent carries out by itself unless the server orders it first.
+/// An undo that the executor carries out by itself unless the server orders it first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ArmedUndo {
     /// Order that armed it.
@@ -112,7 +117,7 @@ impl Journal {
                 content
             }
             Found::Lost => {
-                tracing::error!("the memory of orders is lost: undos by the agent itself may be missing");
+                tracing::error!("the memory of orders is lost: undos that nobody orders may be missing");
                 Content { lost_at_ms: Some(now_ms), ..Content::default() }
             }
         };
@@ -179,14 +184,14 @@ impl Journal {
         self.content.commands.retain(|command| command.mark != mark);
     }
 
-    /// What became of a command that an earlier agent left. The order that it carried out, if not reported yet, says so.
+    /// What became of a command that an earlier executor left. The order that it carried out, if not reported yet, says so.
     pub(super) fn end_leftover(&mut self, command: &RunningCommand, ending: Ending) {
         if ending != Ending::Runs {
             self.end_command(&command.mark);
         }
         let words = match ending {
             Ending::WasOver => return,
-            Ending::Killed => "; it still ran and was killed when the agent was back",
+            Ending::Killed => "; it still ran and was killed when it was back",
             Ending::Runs => "; it still runs and cannot be killed",
         };
         let entry = command.order_id.as_ref().and_then(|id| self.content.orders.get_mut(id));
@@ -275,12 +280,6 @@ impl Journal {
             entry.stage = Stage::Delivered { at_ms: now_ms };
         }
         self.save()
-    }
-
-    /// Whether a result is so old that it is given up.
-    #[must_use]
-    pub(super) fn is_too_old(result: &OrderResult, now_ms: i64) -> bool {
-        now_ms.saturating_sub(result.ended_at_ms) > UNDELIVERED_MS
     }
 
     /// The undo that is due first.
@@ -450,7 +449,7 @@ mod tests {
         assert!(again.undelivered().unwrap().message.ends_with("; it still runs and cannot be killed"));
         again.end_leftover(&left, Ending::Killed);
         assert_eq!(again.commands(), []);
-        assert!(again.undelivered().unwrap().message.ends_with("was killed when the agent was back"));
+        assert!(again.undelivered().unwrap().message.ends_with("was killed when it was back"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Commands that an agent which was killed left running: found again when it is back, and ended before anything is
+//! Commands that an executor which was killed left running: found again when it is back, and ended before anything is
 //! undone, for they could break again what the undo restores.
 //!
 //! A command bears a mark in its environment, and its session stands in the journal before it starts; its process group
@@ -25,12 +25,12 @@ const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// Longest environment that is looked through, bytes; the kernel allows more, but the mark stands far in front.
 const MAX_ENVIRONMENT: usize = 64 * 1024;
 
-/// A command that is running, or was when the agent ended.
+/// A command that is running, or was when the executor ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RunningCommand {
     /// Unique.
     pub(super) mark: String,
-    /// The order that it carries out; none for an undo by the agent itself.
+    /// The order that it carries out; none for an undo that nobody ordered.
     pub(super) order_id: Option<String>,
     /// Its action.
     pub(super) action: String,
@@ -66,7 +66,7 @@ impl RunningCommand {
             order_id: order_id.map(ToOwned::to_owned),
             action: action.to_owned(),
             boot_id: boot_id(),
-            session: Process::own().map_or(0, |agent| agent.session),
+            session: Process::own().map_or(0, |executor| executor.session),
             leader: None,
         }
     }
@@ -107,7 +107,7 @@ impl RunningCommand {
         let is_leader = |process: &Process, leader: Leader| {
             process.pid == leader.pid && process.start_ticks == leader.start_ticks
         };
-        let own_group = Process::own().map(|agent| agent.group);
+        let own_group = Process::own().map(|executor| executor.group);
         let proven = self.leader.filter(|leader| processes.iter().any(|process| is_leader(process, *leader)));
         processes
             .iter()
@@ -116,7 +116,7 @@ impl RunningCommand {
                 proven.is_some_and(|leader| process.group == leader.pid) || is_marked(process.pid)
             })
             .map(|process| process.group)
-            // An agent that such a command started bears its mark too.
+            // An executor that such a command started bears its mark too.
             .filter(|group| Some(*group) != own_group && *group != getpid().as_raw_pid())
             .collect()
     }
@@ -138,7 +138,7 @@ struct Process {
 }
 
 impl Process {
-    /// The agent itself. Its group and session are 0 where their first process is outside of the agent's container,
+    /// The executor itself. Its group and session are 0 where their first process is outside of its container,
     /// for which `getsid` and `getpgrp` of rustix have no value.
     fn own() -> Option<Self> {
         Self::read(getpid().as_raw_pid())

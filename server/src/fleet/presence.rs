@@ -171,6 +171,21 @@ impl Presence {
         self.entries().get(host_id).and_then(|entry| entry.clock).map(|watch| watch.clock())
     }
 
+    /// Where samples come again after a gap, if a request with these times is the first after one.
+    #[must_use]
+    pub fn gap_end(
+        &self,
+        host_id: &str,
+        times: (Millis, Millis),
+        now_ms: Millis,
+        gap_ms: Millis,
+    ) -> Option<Millis> {
+        let before = self.entries().get(host_id).and_then(|entry| entry.samples);
+        let known_ms = before.map_or(Millis::MIN, |samples| samples.unbroken_since_ms);
+        let since_ms = Samples::after(before, times, self.down, now_ms, gap_ms).unbroken_since_ms;
+        (since_ms != known_ms).then_some(since_ms)
+    }
+
     /// Notes the times of the oldest and the newest sample of a request that was stored.
     pub fn note_samples(&self, host_id: &str, times: (Millis, Millis), now_ms: Millis, gap_ms: Millis) {
         let mut entries = self.entries();
@@ -279,6 +294,8 @@ mod tests {
         put(40, 50, 100);
         assert_eq!(news(100), News::Late, "samples that are late themselves are no news");
         put(61, 75, 500);
+        assert_eq!(presence.gap_end("h", (s(500), s(500)), s(501), s(60)), Some(s(500)));
+        assert_eq!(presence.gap_end("h", (s(76), s(500)), s(501), s(60)), None, "what had waited is no gap");
         assert_eq!(news(500), News::Late, "old samples of an agent that is back are none");
         put(500, 500, 501);
         assert_eq!(news(501), current(s(500)), "425 s without a sample are a gap");

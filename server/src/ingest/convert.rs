@@ -60,7 +60,7 @@ const COLLECTED: [&str; 2] = ["node_", "siaga_agent_"];
 
 /// Whether the server itself writes series of this name: alerts, forecasts, presence, and what rules record. A colon
 /// stands in the names of recording rules only, by Prometheus' convention.
-fn is_reserved(name: &str, recorded: &BTreeSet<String>) -> bool {
+pub(super) fn is_reserved(name: &str, recorded: &BTreeSet<String>) -> bool {
     names::is_of_server(name)
         || name.contains(':')
         || (recorded.contains(name) && !COLLECTED.iter().any(|prefix| name.starts_with(prefix)))

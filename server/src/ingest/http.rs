@@ -10,9 +10,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use siaga_protocol::paths;
 use siaga_protocol::remote_write_v2::{EXEMPLARS_WRITTEN, HISTOGRAMS_WRITTEN, SAMPLES_WRITTEN};
+use siaga_tsdb::{Columns, Tsdb};
 
 use super::body::Packed;
 use super::convert::{self, ConvertError, Writer};
+use super::vanished::{GapEnd, end_vanished};
 use super::wire::WireError;
 use crate::access::{Principal, Right};
 use crate::app::App;
@@ -109,6 +111,10 @@ enum Author {
         recorded: Arc<BTreeSet<String>>,
         /// Time without samples that is a gap.
         gap_ms: Millis,
+        /// How far queries look back.
+        lookback_ms: Millis,
+        /// Series in all.
+        max_series: usize,
     },
 }
 
@@ -117,12 +123,15 @@ impl Author {
         match principal {
             Principal::Agent(host) => {
                 app.presence.note(&host.id, now_ms());
-                let silent_after_ms = millis(app.config.current().fleet.silent_after);
+                let config = app.config.current();
+                let silent_after_ms = millis(config.fleet.silent_after);
                 Self::Agent {
                     host_id: host.id.clone(),
                     instance: host.instance.clone(),
                     recorded: app.rules.recorded(),
                     gap_ms: silence_limit_ms(silent_after_ms, host.interval_seconds),
+                    lookback_ms: millis(config.query.lookback),
+                    max_series: config.metrics.max_series,
                 }
             }
             Principal::User(user) => Self::User { username: user.username.clone() },
@@ -144,14 +153,32 @@ impl Author {
         }
     }
 
-    /// Notes the times of samples that were stored.
-    fn note_stored(&self, presence: &Presence, samples: &[(i64, f64)]) {
-        let Self::Agent { host_id, gap_ms, .. } = self else { return };
-        let Some(&(first, _)) = samples.first() else { return };
-        let times = samples
+    /// Notes the times of samples that were stored; before that, what did not come again after a gap is ended, so that
+    /// nobody concludes anything from it.
+    fn note_stored(&self, presence: &Presence, store: &Tsdb, columns: &Columns<'_>) {
+        let Self::Agent { host_id, instance, recorded, gap_ms, lookback_ms, max_series } = self else {
+            return;
+        };
+        let Some(&(first, _)) = columns.samples().first() else { return };
+        let times = columns
+            .samples()
             .iter()
             .fold((first, first), |(oldest, newest), &(at_ms, _)| (oldest.min(at_ms), newest.max(at_ms)));
-        presence.note_samples(host_id, times, now_ms(), *gap_ms);
+        let now = now_ms();
+        if let Some(at_ms) = presence.gap_end(host_id, times, now, *gap_ms) {
+            let (lookback_ms, max_series) = (*lookback_ms, *max_series);
+            let gap = GapEnd { instance, came: columns, at_ms, lookback_ms, max_series };
+            match end_vanished(store, &gap, recorded, now) {
+                Ok(series) => tracing::debug!(host.instance = instance, series, "series ended in a gap"),
+                // The samples themselves are stored: the request has succeeded.
+                Err(error) => tracing::warn!(
+                    host.instance = instance,
+                    error = format!("{:#}", anyhow::Error::from(error)),
+                    "series that vanished in a gap could not be ended"
+                ),
+            }
+        }
+        presence.note_samples(host_id, times, now, *gap_ms);
     }
 }
 
@@ -170,7 +197,7 @@ async fn write(
         let samples = message.columns.samples();
         if !message.columns.is_empty() {
             store.append_columns(&author.source(), &message.columns, now_ms())?;
-            author.note_stored(&presence, samples);
+            author.note_stored(&presence, store, &message.columns);
         }
         Ok::<_, ApiError>((samples.len(), unpacked.histograms(), message.metadata))
     });

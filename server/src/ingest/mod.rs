@@ -8,6 +8,7 @@ mod convert;
 pub mod http;
 pub mod import;
 mod names;
+mod vanished;
 mod wire;
 
 use std::time::Duration;

@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn only_series_of_the_agent_that_were_there_before_and_did_not_come_again_end() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Tsdb::open(Options::new(folder.path().join("series.db"))).unwrap();
+        let store = Tsdb::open(Options::new(folder.path().join("store.db"))).unwrap();
         let put = |name, job, at_ms, value| {
             let labels = Labels::from_pairs(pairs(name, job)).unwrap();
             let series = vec![SeriesSamples { labels, samples: vec![(at_ms, value)] }];

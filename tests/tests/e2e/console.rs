@@ -145,6 +145,9 @@ async fn every_page_is_read_in_both_languages_on_a_desk_and_on_a_phone() {
         (browser.measure(charts).await >= 3).then_some(())
     })
     .await;
+    // A server of some seconds would be a dot at the edge of more than an hour.
+    let hour = "return document.querySelectorAll('a[href=\"?rentang=1j\"][aria-current=page]').length";
+    assert_eq!(browser.measure(hour).await, 1);
 
     // A phone: nothing is wider than the screen.
     browser.web.set_window_rect(0, 0, 500, 800).await.unwrap();

@@ -36,6 +36,15 @@ impl Stretch {
         Self::ALL.into_iter().find(|stretch| stretch.code() == code)
     }
 
+    /// The one to begin with: a server that is new would be a dot at the edge of six hours.
+    pub(super) async fn fitting(app: &App, instance: &str, now: Millis) -> Self {
+        let query = format!("count({{instance={}}} offset 1h)", quoted(instance));
+        match app.metrics.instant(&query, now).await.map(|answer| answer.value) {
+            Ok(Value::Vector(found)) if found.is_empty() => Self::Hour,
+            _ => Self::SixHours,
+        }
+    }
+
     pub(super) const fn length_ms(self) -> Millis {
         match self {
             Self::Hour => HOUR_MS,

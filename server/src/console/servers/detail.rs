@@ -77,8 +77,11 @@ pub(super) async fn show(
     let host =
         app.records.run(move |db| hosts::by_instance(db, &wanted)).await.map_err(|e| failed(e.into()))?;
     let host = host.ok_or_else(|| failed(ApiError::not_found(format!("server {instance}"))))?;
-    let stretch = Stretch::from_code(&choice.rentang).unwrap_or(Stretch::SixHours);
     let now = now_ms();
+    let stretch = match Stretch::from_code(&choice.rentang) {
+        Some(chosen) => chosen,
+        None => Stretch::fitting(&app, &host.instance, now).await,
+    };
     let limits = Limits::of(&app.config.current().capacity);
     let (figures, charts, agent, failure) = match measured(&app, &page, &host, stretch, limits, now).await {
         Ok((figures, charts, agent)) => (figures, charts, agent, None),

@@ -63,11 +63,15 @@ fn apply(path: &Path, before: &Config, put: impl Fn(Config) -> Result<(), ApiErr
         }
     };
     if config == *before {
+        tracing::info!(path = %path.display(), "configuration read again, nothing differs");
         return;
     }
-    if config.state_dir != before.state_dir || config.executor_dir() != before.executor_dir() {
+    let places =
+        |config: &Config| (config.state_dir.clone(), config.executor_dir(), config.executor_socket());
+    if places(&config) != places(before) {
         tracing::error!(
-            "a new state_dir or executor_dir needs a restart; the new configuration is refused, the running one stays"
+            "a new state_dir, executor_dir or executor_socket needs a restart; the new configuration is refused, \
+             the running one stays"
         );
         return;
     }

@@ -3,7 +3,7 @@
 //! Invariants: no executor is started on a host whose file names no action; an executor that runs is used, whoever
 //! started it; one that this agent started is told to end when the agent ends, and goes on when the agent is killed.
 
-use std::path::PathBuf;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,7 +138,7 @@ impl Connection {
                     self.show(true);
                     tokio::select! {
                         () = self.converse(stream) => {}
-                        () = until_other_socket(&mut watched, running.config.executor_socket()) => {}
+                        () = until_no_action(&mut watched) => {}
                     }
                     self.show(false);
                 }
@@ -203,14 +203,14 @@ impl Connection {
     async fn converse(&mut self, stream: UnixStream) {
         let (from, mut to) = stream.into_split();
         let mut said = wire::read::<FromExecutor>(from);
-        let mut asked = None;
+        // The executor answers in order; whoever gave up waiting has a place all the same.
+        let mut asked = VecDeque::new();
         loop {
             tokio::select! {
                 value = said.recv() => match value {
                     None => return,
                     Some(FromExecutor::Answer(answer)) => {
-                        if let Some(asked) = asked.take() {
-                            // Whoever asked may have given up.
+                        if let Some(asked) = asked.pop_front() {
                             let _ = oneshot::Sender::send(asked, answer);
                         }
                     }
@@ -226,18 +226,17 @@ impl Connection {
                     if wire::write(&mut to, &message.value).await.is_err() {
                         return;
                     }
-                    asked = message.answer.or(asked);
+                    asked.extend(message.answer);
                 }
             }
         }
     }
 }
 
-/// Waits until the configuration names another socket, or no action any more.
-async fn until_other_socket(watched: &mut crate::context::RunningReceiver, socket: PathBuf) {
-    let stays = |config: &Config| config.executor_socket() == socket && !config.actions.is_empty();
+/// Waits until the configuration names no action any more.
+async fn until_no_action(watched: &mut crate::context::RunningReceiver) {
     while watched.changed().await.is_ok() {
-        if !stays(&watched.borrow_and_update().config) {
+        if watched.borrow_and_update().config.actions.is_empty() {
             return;
         }
     }

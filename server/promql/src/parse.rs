@@ -11,6 +11,7 @@ use crate::ast::{
     Aggregate, AggregateOp, At, Binary, BinaryOp, Card, Expr, Grouping, Kind, Matching, Selector, Subquery,
     TimeShift, Type,
 };
+use crate::guard::{Guarded, TokenKind};
 use crate::labels::METRIC_NAME;
 use crate::matcher::anchored_regex;
 use crate::options::EngineOptions;
@@ -21,11 +22,45 @@ pub(crate) fn parse(text: &str, options: &EngineOptions) -> Result<Expr, QueryEr
     let guarded = crate::guard::guard(text, options.max_query_length, options.max_depth)?;
     // The guard removes the known causes of panics in the grammar crate; what is left must not end the process.
     let parsed = std::panic::catch_unwind(|| pp::parse(&guarded.text))
-        .map_err(|_| QueryError::BadData("invalid promql query".to_owned()))?
-        .map_err(QueryError::BadData)?;
+        .map_err(|_| QueryError::BadData(SAYS_NOTHING.to_owned()))?
+        .map_err(|message| QueryError::BadData(explain(message, &guarded)))?;
     let mut expr = Lowering { options }.expr(&parsed, options.max_depth)?;
     crate::locate::locate(&mut expr, &guarded.text, &guarded.tokens);
     Ok(expr)
+}
+
+/// What the grammar crate says when it says nothing.
+const SAYS_NOTHING: &str = "invalid promql query";
+/// Longest query for whose error a place is sought, in tokens: each costs an attempt to parse what is before it.
+const MAX_SOUGHT: usize = 200;
+
+/// Says where a query is wrong if the grammar crate does not: what follows the longest part that is a query itself.
+fn explain(message: String, guarded: &Guarded) -> String {
+    let (text, tokens) = (&guarded.text, &guarded.tokens);
+    if message != SAYS_NOTHING || tokens.len() > MAX_SOUGHT {
+        return message;
+    }
+    let is_query = |end: usize| std::panic::catch_unwind(|| pp::parse(&text[..end]).is_ok()).unwrap_or(false);
+    let depth = tokens.iter().fold(0_i64, |depth, token| match token.kind {
+        TokenKind::Punct(b'(' | b'[' | b'{') => depth + 1,
+        TokenKind::Punct(b')' | b']' | b'}') => depth - 1,
+        _ => depth,
+    });
+    let ends_open = depth > 0
+        || tokens.last().is_none_or(
+            |last| matches!(last.kind, TokenKind::Punct(byte) if !matches!(byte, b')' | b'}' | b']')),
+        );
+    let whole = (1..tokens.len()).rev().find(|count| is_query(tokens[count - 1].end));
+    match whole {
+        Some(_) if ends_open => format!("{message}: unexpected end of the query"),
+        Some(count) => {
+            let wrong = tokens[count];
+            let place = text[..wrong.start].chars().count() + 1;
+            format!("{message}: unexpected \"{}\" at character {place}", &text[wrong.start..wrong.end])
+        }
+        None if ends_open => format!("{message}: unexpected end of the query"),
+        None => message,
+    }
 }
 
 /// The text of a query that parses, laid out for reading. `None` where the grammar crate's printer is not exact
@@ -67,7 +102,7 @@ impl Lowering<'_> {
             pp::Expr::Call(c) => self.call(c, depth)?,
             pp::Expr::Aggregate(a) => self.aggregate(a, depth)?,
             pp::Expr::Binary(b) => self.binary(b, depth)?,
-            pp::Expr::Extension(_) => return Err(bad("invalid promql query")),
+            pp::Expr::Extension(_) => return Err(bad(SAYS_NOTHING)),
         };
         let mut expr = Expr::new(kind);
         expr.invariant = is_invariant(&expr.kind);
@@ -264,4 +299,23 @@ fn binary_op(op: TokenType) -> Option<BinaryOp> {
         token::T_LUNLESS => BinaryOp::Unless,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_query_is_said_with_its_place() {
+        for (query, wanted) in [
+            ("up ==", "invalid promql query: unexpected end of the query"),
+            ("up up", "invalid promql query: unexpected \"up\" at character 4"),
+            ("up == 1 2", "invalid promql query: unexpected \"2\" at character 9"),
+        ] {
+            match parse(query, &EngineOptions::default()) {
+                Err(QueryError::BadData(message)) => assert_eq!(message, wanted, "{query}"),
+                other => panic!("{query}: {other:?}"),
+            }
+        }
+    }
 }

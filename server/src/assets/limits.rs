@@ -36,6 +36,13 @@ pub struct LimitError {
 /// # Errors
 /// The first field that is beyond its bound.
 pub fn check(inventory: &Inventory) -> Result<(), LimitError> {
+    // Every part of a report may be absent; one that says not even whose it is would empty the asset's row.
+    for (at, text) in [("hostname", &inventory.hostname), ("machine_id", &inventory.machine_id)] {
+        if text.is_empty() {
+            let reason = "is missing: an inventory says whose it is".to_owned();
+            return Err(LimitError { at: at.to_owned(), reason });
+        }
+    }
     for (at, count, limit) in [
         ("packages", inventory.packages.len(), MAX_PACKAGES),
         ("disks", inventory.disks.len(), MAX_DISKS),
@@ -137,7 +144,9 @@ mod tests {
     #[test]
     fn what_is_beyond_a_bound_is_named_with_its_place() {
         type Edit = fn(&mut Inventory);
-        let table: [(Edit, &str); 6] = [
+        let table: [(Edit, &str); 8] = [
+            (|i| i.hostname.clear(), "hostname"),
+            (|i| i.machine_id.clear(), "machine_id"),
             (|i| i.packages = vec![Package::default(); MAX_PACKAGES + 1], "packages"),
             (
                 |i| {
@@ -158,7 +167,8 @@ mod tests {
             ),
         ];
         for (edit, at) in table {
-            let mut inventory = Inventory::default();
+            let mut inventory =
+                Inventory { hostname: "web".to_owned(), machine_id: "1".to_owned(), ..Inventory::default() };
             assert_eq!(check(&inventory), Ok(()));
             edit(&mut inventory);
             assert_eq!(check(&inventory).unwrap_err().at, at);

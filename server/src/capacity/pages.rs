@@ -99,7 +99,8 @@ struct ListTemplate<'a> {
 }
 
 fn made_text(page: &Page, run: Option<&Run>, now_ms: Millis) -> String {
-    let Some(run) = run else { return page.t("capacity.no_run") };
+    // The run at the start of a new server came before the first samples.
+    let Some(run) = run.filter(|run| run.resources > 0) else { return page.t("capacity.no_run") };
     page.tv(
         "capacity.last_run",
         &[

@@ -90,7 +90,7 @@ fn check(files: &[PathBuf]) -> anyhow::Result<()> {
         }
     }
     if wrong > 0 {
-        bail!("{wrong} problems found");
+        bail!("{wrong} problem{} found", if wrong == 1 { "" } else { "s" });
     }
     Ok(())
 }

@@ -99,6 +99,9 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<()> {
 fn all(db: &Connection, keys: &[VerifyingKey], noted: Option<&str>) -> anyhow::Result<()> {
     let numbers = drills::numbers(db)?;
     let mut wrong = 0;
+    if numbers.is_empty() {
+        out::line(format_args!("there are no drills"))?;
+    }
     for (_, id) in &numbers {
         let Some(drill) = drills::get(db, id)? else { continue };
         let found = verify(&Evidence::collect(db, drill.clone())?, keys);

@@ -120,7 +120,9 @@ pub(super) fn give(
     let longest_ms = now_ms + millis(approval.valid);
     let valid_until_ms = body.valid_until_ms.unwrap_or(longest_ms);
     if valid_until_ms <= now_ms || valid_until_ms > longest_ms {
-        let why = format!("does not lie between now and {longest_ms}, the longest that the plan allows");
+        let longest =
+            jiff::Timestamp::from_millisecond(longest_ms).map_or_else(|_| String::new(), |at| at.to_string());
+        let why = format!("does not lie between now and {longest}, the longest that the plan allows");
         return Err(ApiError::bad_request(why).at("valid_until_ms"));
     }
     let plan_sha256 = text_digest(text);

@@ -38,7 +38,12 @@ impl Stretch {
 
     /// The one to begin with: a server that is new would be a dot at the edge of six hours.
     pub(super) async fn fitting(app: &App, instance: &str, now: Millis) -> Self {
-        let query = format!("count({{instance={}}} offset 1h)", quoted(instance));
+        Self::showing(app, &format!("{{instance={}}}", quoted(instance)), now).await
+    }
+
+    /// One hour where these series had nothing before it, else six.
+    async fn showing(app: &App, series: &str, now: Millis) -> Self {
+        let query = format!("count({series} offset 1h)");
         match app.metrics.instant(&query, now).await.map(|answer| answer.value) {
             Ok(Value::Vector(found)) if found.is_empty() => Self::Hour,
             _ => Self::SixHours,
@@ -246,7 +251,7 @@ async fn range(
 /// Servers that a chart of the fleet shows: those with the highest values now.
 const FLEET_LINES: usize = 6;
 
-/// Use of processors and of memory of the busiest servers over the last six hours, rendered.
+/// Use of processors and of memory of the busiest servers over the last six hours, or one where they are new, rendered.
 ///
 /// # Errors
 /// What the evaluator says.
@@ -254,19 +259,19 @@ pub(crate) async fn fleet_charts(app: &App, page: &Page, now: Millis) -> Result<
     let cpu = r#"100 * (1 - sum by (instance) (rate(node_cpu_seconds_total{mode="idle"}[5m])) / sum by (instance) (rate(node_cpu_seconds_total[5m])))"#;
     let memory =
         "max by (instance) (100 * (1 - node_memory_MemAvailable_bytes / (node_memory_MemTotal_bytes > 0)))";
-    let (cpu, memory) = tokio::try_join!(
-        range(app, cpu, Stretch::SixHours, now),
-        range(app, memory, Stretch::SixHours, now)
-    )?;
+    let stretch = Stretch::showing(app, "node_cpu_seconds_total", now).await;
+    let (cpu, memory) = tokio::try_join!(range(app, cpu, stretch, now), range(app, memory, stretch, now))?;
+    let length = page.duration(stretch.length_ms());
     Ok([("overview.fleet_cpu", cpu), ("overview.fleet_memory", memory)]
         .into_iter()
         .map(|(key, series)| {
-            fleet_chart(page.t(key), series).over(now - Stretch::SixHours.length_ms(), now).render(page)
+            let title = page.tv(key, &[("stretch", &length)]);
+            fleet_chart(title, series, stretch).over(now - stretch.length_ms(), now).render(page)
         })
         .collect())
 }
 
-fn fleet_chart(title: String, mut series: Vec<MatrixSeries>) -> Chart {
+fn fleet_chart(title: String, mut series: Vec<MatrixSeries>, stretch: Stretch) -> Chart {
     let last = |series: &MatrixSeries| series.points.last().map_or(0.0, |point| point.1);
     series.sort_by(|a, b| last(b).total_cmp(&last(a)));
     let lines = series
@@ -274,7 +279,7 @@ fn fleet_chart(title: String, mut series: Vec<MatrixSeries>) -> Chart {
         .take(FLEET_LINES)
         .map(|series| {
             let name = series.labels.get("instance").unwrap_or_default().to_owned();
-            Line::of_steps(name, &series.points, Stretch::SixHours.window_ms(), LineStyle::Second)
+            Line::of_steps(name, &series.points, stretch.window_ms(), LineStyle::Second)
         })
         .collect();
     Chart::of_lines(title, Unit::Percent, lines)

@@ -86,6 +86,7 @@ pub(crate) async fn open(config: Config, stopping: watch::Receiver<bool>) -> any
             running_drill: RunningDrill::default(),
             tasks: Tasks::default(),
             forecasting: crate::capacity::Forecasting::default(),
+            pdf_turns: crate::reports::pdf::PdfTurns::default(),
             own_metrics: OwnMetrics::new()?,
             started_at_ms,
             stopping,
@@ -106,6 +107,7 @@ fn start_tasks(app: &App) -> JoinSet<()> {
     crate::assets::start_tasks(&mut set, app);
     crate::capacity::start_tasks(&mut set, app);
     crate::continuity::start_tasks(&mut set, app);
+    crate::reports::start_tasks(&mut set, app);
     set
 }
 

@@ -1,6 +1,7 @@
 //! The server's one typed configuration. Every key has a default here and a line in `deploy/server.toml`;
 //! unknown keys are refused. Values are checked while they are read, so that an error has a place.
 
+mod documents;
 mod reload;
 mod values;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use siaga_protocol::toml_text::{self, TomlTextError};
 
+pub use documents::{Mail, MailAddress, MailTls, Recipient, Reports};
 pub use reload::{LiveConfig, watch};
 pub use values::{Language, Percent, TimeZoneName};
 
@@ -40,6 +42,10 @@ pub struct Config {
     pub access: Access,
     /// What people see.
     pub console: Console,
+    /// Documents.
+    pub reports: Reports,
+    /// The relay that takes mail.
+    pub mail: Mail,
 }
 
 /// Where and how the server listens.
@@ -438,7 +444,7 @@ impl Config {
                 "must be less than http.request_timeout, or no query could tell that it took too long";
             return Err(("query.timeout", reason.to_owned()));
         }
-        Ok(())
+        self.mail.check()
     }
 }
 
@@ -470,6 +476,12 @@ mod tests {
             ),
             ("[http]\ntls_key = \"k\"\n", "server.toml:2:11: http.tls_key: set both"),
             ("[query]\ntimeout = \"2m\"\n", "server.toml:2:11: query.timeout: must be less than"),
+            ("[mail]\nfrom = \"siaga\"\n", "server.toml:2:8: mail.from: \"siaga\" is no mail address"),
+            ("[mail]\nuser = \"u\"\n", "server.toml:2:8: mail.user: set both"),
+            (
+                "[mail]\nserver = \"a.example\"\nuser = \"u\"\npassword_file = \"p\"\ntls = \"none\"\n",
+                "server.toml:5:7: mail.tls: with mail.user",
+            ),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.starts_with(wanted), "{error}");

@@ -65,6 +65,9 @@ const NEW_HOSTS_INTERVAL: Duration = Duration::from_secs(15);
 /// Bounds of the interval at which the newest forecasts are written as series.
 const PUBLISH_AT_LEAST: Duration = Duration::from_secs(15);
 
+/// How often it is looked whether the report of a month that ended is to be sent.
+const REPORT_INTERVAL: Duration = Duration::from_secs(600);
+
 /// Starts the background tasks of this part.
 pub(crate) fn start_tasks(set: &mut JoinSet<()>, app: &App) {
     every(
@@ -87,6 +90,13 @@ pub(crate) fn start_tasks(set: &mut JoinSet<()>, app: &App) {
         "forecast_scores",
         |app| app.config.current().capacity.interval,
         |app| async move { scoring::run(&app).await },
+    );
+    every(
+        set,
+        app,
+        "capacity_report",
+        |_| REPORT_INTERVAL,
+        |app| async move { report::send::run(&app).await },
     );
     every(
         set,

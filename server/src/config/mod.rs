@@ -293,6 +293,8 @@ pub struct Capacity {
     /// How long past forecasts and their scores are kept.
     #[serde(with = "humantime_serde")]
     pub keep: Duration,
+    /// Who gets the report of each month by mail.
+    pub report_to: Vec<Recipient>,
 }
 
 impl Default for Capacity {
@@ -307,6 +309,7 @@ impl Default for Capacity {
             signal_evaluations: 3,
             signal_floor: Percent::of(60),
             keep: Duration::from_secs(400 * 86_400),
+            report_to: Vec::new(),
         }
     }
 }

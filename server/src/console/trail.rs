@@ -144,6 +144,7 @@ pub(super) fn detail(page: &Page, action: &str, detail: &str) -> String {
         "asset.create" => page.t_or(&format!("assets.class.{detail}"), detail),
         // They only say again, in codes, what the entry is about.
         "drill.start" | "token.create" => String::new(),
+        "capacity_report.send" => page.tv("audit.detail.recipients", &[("count", detail)]),
         "capacity_report.write" => page.t_or(&format!("capacity.report.section.{detail}"), detail),
         "drill.end" => page.t_or(&format!("continuity.status.{detail}"), detail),
         "host.enrol" | "host.enrol.again" => page.tv("audit.detail.agent_version", &[("version", detail)]),

@@ -90,6 +90,16 @@ fn waiting(row: &Row<'_>) -> rusqlite::Result<Waiting> {
     })
 }
 
+/// Whether a message of this cause was queued for anybody, sent or not.
+///
+/// # Errors
+/// If the statement fails.
+pub fn is_known(db: &Connection, key: &str) -> Result<bool> {
+    let count: i64 =
+        db.query_row("SELECT COUNT(*) FROM mail_outbox WHERE msg_key = ?1", [key], |row| row.get(0))?;
+    Ok(count > 0)
+}
+
 /// Messages whose time has come, the oldest first.
 ///
 /// # Errors

@@ -13,6 +13,13 @@ pub const FORECAST_PREFIX: &str = "siaga_forecast_";
 pub const FORECAST_DAYS: &str = "siaga_forecast_days_until_threshold";
 /// Forecast utilisation in percent; labels `instance`, `resource`, `item`, `quantile` and `horizon`.
 pub const FORECAST_PERCENT: &str = "siaga_forecast_utilisation_percent";
+/// The largest load before `component` of `service` passes its threshold; labels `service`, `component`, `load`, `bound`
+/// (likely, cautious). `+Inf` means more than can be said, 0 that the threshold is reached without load.
+pub const FORECAST_HEADROOM: &str = "siaga_forecast_headroom_load";
+/// The same as a multiple of the busiest hour.
+pub const FORECAST_HEADROOM_RATIO: &str = "siaga_forecast_headroom_ratio";
+/// The load of the busiest hour of the last weeks; labels `service`, `load`.
+pub const FORECAST_SERVICE_LOAD: &str = "siaga_forecast_service_load";
 /// Processor seconds that the agent has used since it started.
 pub const AGENT_CPU_SECONDS: &str = "siaga_agent_cpu_seconds_total";
 /// Resident memory of the agent in bytes.

@@ -6,6 +6,7 @@
 //!   `notice` words incidents, `usage` says what is used now and what that is worth, `live` sets forecasts against it, `http` and `pages` show.
 //! - Planning: `score` (what a forecast was worth), `proposal` (what follows from a shortage), `component` (the register);
 //!   around them `scoring` and `planning`; `plan_http` and `plan_pages` show.
+//! - `services`: how the components of a service follow its load, how much load fits, what would be.
 //! - `calendar`: events that are known beforehand. `report`: the periodic report.
 //!
 //! Invariants: every resource is listed, with a forecast or with the reason why there is none; forecasts are made off
@@ -30,6 +31,7 @@ mod report;
 mod resource;
 mod score;
 mod scoring;
+mod services;
 mod signal_rule;
 mod state;
 mod usage;
@@ -53,6 +55,7 @@ pub use pass::{Forecasting, Progress, Scope};
 pub use proposal::{Draft, Evidence, Happened, PLAN_AHEAD_DAYS, Proposal, Status};
 pub use resource::{ResourceKey, ResourceKind};
 pub use score::{Foretold, Score, Summary, summarise};
+pub use services::{Analysed, Entered as ServiceEntered, Load, Part, Service};
 pub use signal_rule::{SignalMemory, SignalRule, advance, is_due};
 pub use state::State;
 pub use usage::{Hearing, Standing};

@@ -85,7 +85,10 @@ impl ProposalBody {
         Self {
             id,
             status,
-            add_bytes: (draft.key.kind == ResourceKind::Filesystem)
+            add_bytes: draft
+                .key
+                .kind
+                .is_bytes()
                 .then_some(draft.full * draft.add_percent / 100.0),
             instance: draft.key.instance,
             resource: draft.key.kind.code(),

@@ -21,7 +21,11 @@ pub(super) async fn run(app: &App) -> anyhow::Result<()> {
     let mut latest = app.records.run(|db| forecasts::latest(db)).await?;
     super::live::judge(app, &mut latest).await;
     let now = now_ms();
-    let samples = latest.iter().flat_map(|latest| samples(&latest.evaluation, now)).collect();
+    let mut samples: Vec<OwnSample> =
+        latest.iter().flat_map(|latest| samples(&latest.evaluation, now)).collect();
+    for service in app.forecasting.services() {
+        samples.extend(super::services::samples(&service, now));
+    }
     app.metrics.append_own(samples).await?;
     Ok(())
 }

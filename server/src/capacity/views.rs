@@ -91,11 +91,11 @@ pub(super) fn remark(page: &Page, remark: &Remark) -> String {
 /// A value of a resource: bytes with the share, or the share.
 pub(super) fn amount(page: &Page, evaluation: &Evaluation, percent: f64) -> String {
     match evaluation.key.kind {
-        ResourceKind::Filesystem => {
+        kind if kind.is_bytes() => {
             let bytes = page.bytes(evaluation.full * percent / 100.0);
             format!("{} ({bytes})", page.percent(percent))
         }
-        ResourceKind::Memory | ResourceKind::Cpu => page.percent(percent),
+        _ => page.percent(percent),
     }
 }
 
@@ -126,6 +126,7 @@ impl Page {
         [
             ("/kapasitas", "capacity.tab.forecasts"),
             ("/kapasitas/usulan", "capacity.tab.proposals"),
+            ("/kapasitas/layanan", "capacity.tab.services"),
             ("/kapasitas/komponen", "capacity.tab.components"),
             ("/kapasitas/penilaian", "capacity.tab.scores"),
             ("/kapasitas/kalender", "capacity.tab.calendar"),

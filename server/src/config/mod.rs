@@ -286,6 +286,10 @@ pub struct Capacity {
     pub memory_threshold: Percent,
     /// Threshold of processors.
     pub cpu_threshold: Percent,
+    /// Threshold of the files that filesystems can hold.
+    pub inode_threshold: Percent,
+    /// Threshold of quotas.
+    pub quota_threshold: Percent,
     /// Due forecasts running, an hour of new data apart, after which an incident is opened.
     pub signal_evaluations: u32,
     /// Use that must be reached before a forecast opens an incident.
@@ -306,6 +310,8 @@ impl Default for Capacity {
             filesystem_threshold: Percent::of(90),
             memory_threshold: Percent::of(90),
             cpu_threshold: Percent::of(85),
+            inode_threshold: Percent::of(90),
+            quota_threshold: Percent::of(90),
             signal_evaluations: 3,
             signal_floor: Percent::of(60),
             keep: Duration::from_secs(400 * 86_400),

@@ -175,7 +175,7 @@ mod tests {
 
     /// Every literal of the sources that has the shape of an action: `user.create`.
     fn actions() -> BTreeSet<String> {
-        const SUBJECTS: [&str; 15] = [
+        const SUBJECTS: [&str; 16] = [
             "asset",
             "capacity_report",
             "component",
@@ -188,6 +188,7 @@ mod tests {
             "plan",
             "proposal",
             "series",
+            "service",
             "session",
             "token",
             "user",

@@ -12,6 +12,7 @@ pub mod audit;
 pub mod capacity_components;
 pub mod capacity_proposals;
 pub mod capacity_reports;
+pub mod capacity_services;
 pub mod drill_approvals;
 pub mod drill_seals;
 pub mod drills;

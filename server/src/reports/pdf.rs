@@ -228,7 +228,7 @@ mod tests {
         let asked = tokio::time::timeout(Duration::from_millis(1), listener.accept()).await;
         assert!(asked.is_err(), "somebody came to fetch");
         let page = String::from_utf8_lossy(&pdf);
-        assert!(page.contains("/MediaBox [0 0 595"), "the page has the size that a file elsewhere gave it");
+        assert!(page.contains("595.27"), "the page has the size that a file elsewhere gave it");
     }
 
     #[tokio::test]

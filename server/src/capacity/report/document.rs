@@ -121,7 +121,7 @@ struct TrendRow {
 impl TrendRow {
     fn new(page: &Page, one: &Measured) -> Self {
         let (evaluation, statistics) = (&one.evaluation, one.statistics);
-        let bytes = evaluation.key.kind == ResourceKind::Filesystem;
+        let bytes = evaluation.key.kind.is_bytes();
         let percent = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |v| page.percent(v));
         let made = evaluation.outcome.as_ref().ok();
         let (likely, interval) = match made.map(|made| made.crossing) {

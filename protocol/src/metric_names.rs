@@ -20,6 +20,8 @@ pub const FORECAST_HEADROOM: &str = "siaga_forecast_headroom_load";
 pub const FORECAST_HEADROOM_RATIO: &str = "siaga_forecast_headroom_ratio";
 /// The load of the busiest hour of the last weeks; labels `service`, `load`.
 pub const FORECAST_SERVICE_LOAD: &str = "siaga_forecast_service_load";
+/// How unusual a quantity of a host is: 0 is usual, 1 and more an anomaly; labels `instance`, `quantity`.
+pub const ANOMALY_SCORE: &str = "siaga_anomaly_score";
 /// Processor seconds that the agent has used since it started.
 pub const AGENT_CPU_SECONDS: &str = "siaga_agent_cpu_seconds_total";
 /// Resident memory of the agent in bytes.

@@ -86,6 +86,7 @@ pub(crate) async fn open(config: Config, stopping: watch::Receiver<bool>) -> any
             running_drill: RunningDrill::default(),
             tasks: Tasks::default(),
             forecasting: crate::capacity::Forecasting::default(),
+            anomalies: crate::capacity::Anomalies::default(),
             pdf_turns: crate::reports::pdf::PdfTurns::default(),
             own_metrics: OwnMetrics::new()?,
             started_at_ms,

@@ -41,6 +41,7 @@ pub fn routes() -> Routes {
         .merge(super::pages::routes())
         .merge(super::plan_http::routes())
         .merge(super::plan_pages::routes())
+        .merge(super::anomaly::http::routes())
         .merge(super::services::http::routes())
         .merge(super::services::pages::routes())
         .merge(super::calendar::http::routes())

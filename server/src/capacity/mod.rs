@@ -7,11 +7,13 @@
 //! - Planning: `score` (what a forecast was worth), `proposal` (what follows from a shortage), `component` (the register);
 //!   around them `scoring` and `planning`; `plan_http` and `plan_pages` show.
 //! - `services`: how the components of a service follow its load, how much load fits, what would be.
+//! - `anomaly`: what is unusual on a host, by several signs that agree.
 //! - `calendar`: events that are known beforehand. `report`: the periodic report.
 //!
 //! Invariants: every resource is listed, with a forecast or with the reason why there is none; forecasts are made off
 //! the async threads, one pass at a time; every evaluation is kept for as long as configured.
 
+mod anomaly;
 mod calendar;
 mod component;
 mod evaluation;
@@ -44,6 +46,7 @@ use tokio::task::JoinSet;
 pub(crate) use calendar::around as known_events;
 pub use calendar::{EventCategory, EventFormat, KnownEvent, NewEvent};
 pub(crate) use calendar::{IMPORT as IMPORT_EVENTS, Imported as ImportedEvents};
+pub use anomaly::Anomalies;
 pub use component::{Category, Component, ComponentKey, Entered as ComponentEntered};
 pub use evaluation::{
     Crossing, Evaluation, HORIZON_DAYS, HorizonPoint, Made, Paths, Reason, Remark, Subject, evaluate,
@@ -67,6 +70,9 @@ const NEW_HOSTS_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Bounds of the interval at which the newest forecasts are written as series.
 const PUBLISH_AT_LEAST: Duration = Duration::from_secs(15);
+
+/// How often it is looked for new samples to judge.
+const ANOMALY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often it is looked whether the report of a month that ended is to be sent.
 const REPORT_INTERVAL: Duration = Duration::from_secs(600);
@@ -94,6 +100,7 @@ pub(crate) fn start_tasks(set: &mut JoinSet<()>, app: &App) {
         |app| app.config.current().capacity.interval,
         |app| async move { scoring::run(&app).await },
     );
+    every(set, app, "anomalies", |_| ANOMALY_INTERVAL, |app| async move { anomaly::run(&app).await });
     every(
         set,
         app,

@@ -297,6 +297,8 @@ pub struct Capacity {
     /// How long past forecasts and their scores are kept.
     #[serde(with = "humantime_serde")]
     pub keep: Duration,
+    /// Series that are watched for anomalies, seven of each host; 0: none.
+    pub anomaly_series: usize,
     /// Who gets the report of each month by mail.
     pub report_to: Vec<Recipient>,
 }
@@ -315,6 +317,7 @@ impl Default for Capacity {
             signal_evaluations: 3,
             signal_floor: Percent::of(60),
             keep: Duration::from_secs(400 * 86_400),
+            anomaly_series: 700,
             report_to: Vec::new(),
         }
     }

@@ -313,10 +313,7 @@ pub struct EventEffect {
 ///
 /// # Errors
 /// Why nothing can be learned.
-pub fn event_effect(
-    hours: &[(i64, f64)],
-    events: &BTreeMap<i64, u32>,
-) -> Result<EventEffect, LoadRefusal> {
+pub fn event_effect(hours: &[(i64, f64)], events: &BTreeMap<i64, u32>) -> Result<EventEffect, LoadRefusal> {
     let slot = |at_ms: i64| at_ms.div_euclid(HOUR_MS).rem_euclid(WEEK_HOURS);
     let count = |at_ms: &i64| events.get(at_ms).copied().unwrap_or(0);
     let mut usual: BTreeMap<i64, Vec<f64>> = BTreeMap::new();

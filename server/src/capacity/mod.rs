@@ -43,10 +43,10 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+pub use anomaly::Anomalies;
 pub(crate) use calendar::around as known_events;
 pub use calendar::{EventCategory, EventFormat, KnownEvent, NewEvent};
 pub(crate) use calendar::{IMPORT as IMPORT_EVENTS, Imported as ImportedEvents};
-pub use anomaly::Anomalies;
 pub use component::{Category, Component, ComponentKey, Entered as ComponentEntered};
 pub use evaluation::{
     Crossing, Evaluation, HORIZON_DAYS, HorizonPoint, Made, Paths, Reason, Remark, Subject, evaluate,
@@ -72,7 +72,7 @@ const NEW_HOSTS_INTERVAL: Duration = Duration::from_secs(15);
 const PUBLISH_AT_LEAST: Duration = Duration::from_secs(15);
 
 /// How often it is looked for new samples to judge.
-const ANOMALY_INTERVAL: Duration = Duration::from_secs(60);
+const ANOMALY_INTERVAL: Duration = Duration::from_secs(15);
 
 /// How often it is looked whether the report of a month that ended is to be sent.
 const REPORT_INTERVAL: Duration = Duration::from_secs(600);

@@ -117,6 +117,7 @@ async fn run_alone(app: &App, scope: Scope) -> anyhow::Result<Run> {
     let (late_ms, config) = (millis(config.metrics.out_of_order_window), config.capacity.clone());
     if scope == Scope::AllHostsAnew {
         app.forecasting.cache.clear();
+        app.anomalies.reset();
     }
     let instances = instances(app, scope).await?;
     let thresholds = app.records.run(|db| capacity_components::thresholds(db)).await?;

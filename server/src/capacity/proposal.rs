@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::evaluation::{Crossing, Evaluation, Made};
-use super::resource::{ResourceKey, ResourceKind};
+use super::resource::ResourceKey;
 use crate::time::{DAY_MS, Millis};
 
 /// How far ahead shortages are looked for, and for how long what is added has to last: procurement takes weeks, and

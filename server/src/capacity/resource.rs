@@ -139,7 +139,9 @@ pub(super) fn fleet_queries(kind: ResourceKind) -> Queries {
 
 fn queries_of(kind: ResourceKind, host: &str) -> Queries {
     match kind {
-        ResourceKind::Filesystem => of_filesystem(host, "node_filesystem_size_bytes", "node_filesystem_avail_bytes"),
+        ResourceKind::Filesystem => {
+            of_filesystem(host, "node_filesystem_size_bytes", "node_filesystem_avail_bytes")
+        }
         ResourceKind::Inodes => of_filesystem(host, "node_filesystem_files", "node_filesystem_files_free"),
         ResourceKind::Quota => {
             let limit = format!("quota_limit_bytes{{{host}}}");

@@ -1,7 +1,7 @@
 //! What pages and incidents say about an evaluation, in the viewer's words. Pure.
 
 use super::evaluation::{Crossing, Evaluation, Made, Reason, Remark};
-use super::resource::{ResourceKey, ResourceKind};
+use super::resource::ResourceKey;
 use crate::console::Page;
 use crate::http::{ApiError, encode_component};
 use crate::time::{DAY_MS, Millis};

@@ -112,6 +112,9 @@ pub struct Mail {
     pub from: MailAddress,
     /// Addresses of those who bear a role.
     pub roles: BTreeMap<Role, Vec<MailAddress>>,
+    /// Wait before the second attempt; each further one doubles it, up to six hours.
+    #[serde(with = "humantime_serde")]
+    pub retry_after: Duration,
     /// How long a message is tried that the relay does not take.
     #[serde(with = "humantime_serde")]
     pub give_up_after: Duration,
@@ -133,6 +136,7 @@ impl Default for Mail {
                 lettre::Address::new_dangerous("siaga", "localhost"),
             )),
             roles: BTreeMap::new(),
+            retry_after: Duration::from_secs(60),
             give_up_after: Duration::from_secs(3 * 86_400),
             max_waiting: 1_000,
         }

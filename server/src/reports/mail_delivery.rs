@@ -21,8 +21,7 @@ use crate::time::{DAY_MS, Millis, millis, now_ms};
 const BATCH: u32 = 20;
 /// Longest time of one exchange with the relay.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Shortest and longest wait before the next attempt.
-const FIRST_WAIT_MS: Millis = 60_000;
+/// Longest wait before the next attempt.
 const LONGEST_WAIT_MS: Millis = 6 * 3_600_000;
 /// How long ended messages stay listed.
 const LISTED_FOR_MS: Millis = 90 * DAY_MS;
@@ -70,7 +69,7 @@ async fn note(app: &App, mail: &Mail, one: Waiting, outcome: anyhow::Result<()>)
         }
         Err(error) => {
             let error = format!("{error:#}");
-            let next = now + wait_ms(one.attempts);
+            let next = now + wait_ms(millis(mail.retry_after), one.attempts);
             if next - one.queued_at_ms > give_up {
                 tracing::error!(mail.id = id, error, "mail is given up");
                 app.records.run(move |db| mail_outbox::end(db, id, now, Some(&error))).await?;
@@ -84,8 +83,8 @@ async fn note(app: &App, mail: &Mail, one: Waiting, outcome: anyhow::Result<()>)
 }
 
 /// Time before the next attempt, after so many that failed before this one.
-fn wait_ms(failed_before: u32) -> Millis {
-    FIRST_WAIT_MS.saturating_mul(1 << failed_before.min(20)).min(LONGEST_WAIT_MS)
+fn wait_ms(first_ms: Millis, failed_before: u32) -> Millis {
+    first_ms.max(1).saturating_mul(1 << failed_before.min(20)).min(LONGEST_WAIT_MS)
 }
 
 async fn relay(mail: &Mail) -> anyhow::Result<AsyncSmtpTransport<Tokio1Executor>> {
@@ -154,7 +153,7 @@ mod tests {
 
     #[test]
     fn waits_grow_and_stay_bounded() {
-        let waits: Vec<Millis> = [0, 1, 2, 8, 9, 40].map(wait_ms).to_vec();
+        let waits: Vec<Millis> = [0, 1, 2, 8, 9, 40].map(|failed| wait_ms(60_000, failed)).to_vec();
         assert_eq!(waits, [60_000, 120_000, 240_000, 15_360_000, LONGEST_WAIT_MS, LONGEST_WAIT_MS]);
     }
 

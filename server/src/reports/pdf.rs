@@ -113,11 +113,8 @@ async fn render_with(turns: &PdfTurns, config: &Reports, html: &str) -> Result<V
         Ok(Err(_)) | Err(_) => return Err(PdfError::Busy),
     };
     let built_in = config.pdf_renderer.is_empty();
-    let arguments: Vec<&str> = if built_in {
-        BUILT_IN.to_vec()
-    } else {
-        config.pdf_renderer.iter().map(String::as_str).collect()
-    };
+    let arguments: Vec<&str> =
+        if built_in { BUILT_IN.to_vec() } else { config.pdf_renderer.iter().map(String::as_str).collect() };
     tokio::time::timeout(limit, run(&arguments, built_in, html)).await.map_err(|_| too_long)?
 }
 
@@ -243,7 +240,10 @@ mod tests {
     async fn a_renderer_that_fails_hangs_floods_or_gives_something_else_is_an_error() {
         let sh = |script: &'static str| ["/bin/sh", "-c", script];
         let error = with(&sh("echo broken >&2; exit 3"), SOON, "x").await.unwrap_err();
-        assert!(matches!(&error, PdfError::Failed { complaint, .. } if complaint.contains("broken")), "{error}");
+        assert!(
+            matches!(&error, PdfError::Failed { complaint, .. } if complaint.contains("broken")),
+            "{error}"
+        );
         let error = with(&sh("cat"), SOON, "no pdf").await.unwrap_err();
         assert!(error.to_string().contains("no PDF"), "{error}");
         let error = with(&sh("yes"), SOON, "x").await.unwrap_err();

@@ -103,7 +103,8 @@ mod tests {
     #[test]
     fn an_hour_of_a_flood_is_one_episode_in_words_and_ends() {
         let flood = 7 * DAY + 30;
-        let found = episodes(9 * DAY, |n| wave(n) + if (flood..flood + 12).contains(&n) { 180.0 } else { 0.0 });
+        let found =
+            episodes(9 * DAY, |n| wave(n) + if (flood..flood + 12).contains(&n) { 180.0 } else { 0.0 });
         assert_eq!(found.len(), 1, "{found:?}");
         let (first, last, signs) = &found[0];
         assert_eq!(*first, flood);
@@ -115,7 +116,8 @@ mod tests {
     fn an_undisturbed_wave_and_a_single_sign_raise_nothing() {
         assert!(episodes(20 * DAY, wave).is_empty());
         // Noise that grows a little: only the spread tells it.
-        let louder = |n: i64| 50.0 + f64::from(i32::try_from(n % 7).unwrap()) * if n > 8 * DAY { 0.5 } else { 0.4 };
+        let louder =
+            |n: i64| 50.0 + f64::from(i32::try_from(n % 7).unwrap()) * if n > 8 * DAY { 0.5 } else { 0.4 };
         assert!(episodes(9 * DAY, louder).is_empty());
     }
 

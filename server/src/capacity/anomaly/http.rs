@@ -13,7 +13,12 @@ use crate::http::{ApiError, Routes};
 use crate::time::Millis;
 
 pub(in crate::capacity) fn routes() -> Routes {
-    Routes::new().get("/api/v1/anomalies", Right::ViewServers, "what is unusual now, and by which signs", list)
+    Routes::new().get(
+        "/api/v1/anomalies",
+        Right::ViewServers,
+        "what is unusual now, and by which signs",
+        list,
+    )
 }
 
 #[derive(Debug, Serialize)]

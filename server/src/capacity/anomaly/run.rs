@@ -19,6 +19,8 @@ use crate::time::{DAY_MS, Millis, now_ms};
 
 /// Samples are waited for so long: agents send every few seconds, and late ones are no news.
 const SETTLE_MS: Millis = 60_000;
+/// Scores are told of what was heard within this time.
+const TOLD_MS: Millis = 30 * 60_000;
 /// Longest stretch that one query reads.
 const CHUNK_MS: Millis = DAY_MS;
 
@@ -31,6 +33,13 @@ pub struct Anomalies {
 impl Anomalies {
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut Watch) -> T) -> T {
         work(&mut self.watch.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Anomalies {
+    /// Forgets everything, so that the last ten days are gone through again: history may have been brought in.
+    pub(in crate::capacity) fn reset(&self) {
+        self.with(|watch| *watch = Watch::default());
     }
 }
 
@@ -69,7 +78,8 @@ pub(in crate::capacity) async fn run(app: &App) -> anyhow::Result<()> {
     }
     let now = now_ms();
     let last_ms = (now - SETTLE_MS).div_euclid(STEP_MS) * STEP_MS;
-    let mut from_ms = app.anomalies.with(|watch| watch.done_ms).map_or(last_ms - HISTORY_MS, |done| done + STEP_MS);
+    let mut from_ms =
+        app.anomalies.with(|watch| watch.done_ms).map_or(last_ms - HISTORY_MS, |done| done + STEP_MS);
     if from_ms > last_ms {
         return Ok(());
     }
@@ -96,7 +106,7 @@ pub(in crate::capacity) async fn run(app: &App) -> anyhow::Result<()> {
     }
     let (left_out, unusual, scores) = app.anomalies.with(|watch| {
         let scores: Vec<OwnSample> = watch
-            .scores(last_ms)
+            .scores(last_ms - TOLD_MS)
             .into_iter()
             .map(|((instance, quantity), score)| {
                 let labels = [("instance", instance.as_str()), ("quantity", quantity.code())];
@@ -106,7 +116,11 @@ pub(in crate::capacity) async fn run(app: &App) -> anyhow::Result<()> {
         (watch.counts().1, watch.unusual(), scores)
     });
     if left_out > 0 {
-        tracing::warn!(left_out, limit = most, "series are not watched for anomalies, see capacity.anomaly_series");
+        tracing::warn!(
+            left_out,
+            limit = most,
+            "series are not watched for anomalies, see capacity.anomaly_series"
+        );
     }
     app.metrics.append_own(scores).await?;
     let console = app.config.current().console.clone();

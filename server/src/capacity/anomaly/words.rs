@@ -73,8 +73,7 @@ mod tests {
                 for quantity in Quantity::ALL {
                     let signs = SIGNS.map(|sign| (sign, strength)).to_vec();
                     let episode = Episode { since_ms: 0, signs, value: 93.25, at_ms: 0 };
-                    let unusual =
-                        Unusual { instance: "app-01".to_owned(), quantity, episode, value: 1.0 };
+                    let unusual = Unusual { instance: "app-01".to_owned(), quantity, episode, value: 1.0 };
                     let text = format!("{} {}", title(&page, &unusual), detail(&page, &unusual));
                     assert!(!text.contains("capacity.") && !text.contains("%{"), "{text}");
                     assert!(text.contains("app-01"), "{text}");

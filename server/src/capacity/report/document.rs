@@ -10,7 +10,6 @@ use crate::capacity::calendar::pages::EventRow;
 use crate::capacity::evaluation::Crossing;
 use crate::capacity::plan_pages::{ProposalRow, ScoreRow, component_name};
 use crate::capacity::proposal::Status;
-use crate::capacity::resource::ResourceKind;
 use crate::capacity::{PLAN_AHEAD_DAYS, State, views};
 use crate::console::Page;
 use crate::time::Millis;

@@ -29,12 +29,7 @@ pub(super) async fn make_pdf(app: &App, page: &Page, period: Period) -> Result<V
 /// A page in the office's own language, for what no person asked for.
 fn own_page(config: &Config) -> Page {
     let console = &config.console;
-    Page::detached(
-        console.language,
-        &console.organisation,
-        console.time_zone.clone(),
-        console.simulation,
-    )
+    Page::detached(console.language, &console.organisation, console.time_zone.clone(), console.simulation)
 }
 
 fn message(page: &Page, period: Period, key: String, pdf: Vec<u8>) -> Message {

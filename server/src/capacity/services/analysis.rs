@@ -167,8 +167,14 @@ fn load_figures(measured: MeasuredLoad, tenders: &BTreeMap<Millis, u32>) -> Load
 
 fn part_figures(measured: MeasuredPart, loads: &[BTreeMap<Millis, f64>]) -> PartFigures {
     let MeasuredPart { part, full, threshold_percent, hours } = measured;
-    let mut figures =
-        PartFigures { part, full, threshold_percent, now: None, largest: None, follows: Err(Why::NotMeasured) };
+    let mut figures = PartFigures {
+        part,
+        full,
+        threshold_percent,
+        now: None,
+        largest: None,
+        follows: Err(Why::NotMeasured),
+    };
     let hours = match hours {
         Ok(hours) if hours.is_empty() => return figures,
         Ok(hours) => hours,
@@ -225,17 +231,26 @@ fn stock_follows(
     let mut pairs = Vec::new();
     for (end, now) in &used {
         let Some(before) = used.get(&(end - step)) else { continue };
-        let loads: Vec<f64> =
-            load.range(end - step + 1..=*end).map(|(_, load)| *load).filter(|load| load.is_finite()).collect();
+        let loads: Vec<f64> = load
+            .range(end - step + 1..=*end)
+            .map(|(_, load)| *load)
+            .filter(|load| load.is_finite())
+            .collect();
         if loads.len() as i64 == GROWTH_HOURS {
             pairs.push((loads.iter().sum::<f64>() / loads.len() as f64, now - before));
         }
     }
     let fit = fit_load(&pairs).map_err(Why::Refused)?;
     let week = (7.0 * GROWTH_A_DAY) as usize;
-    let stretches: Vec<f64> = pairs[pairs.len().saturating_sub(week)..].iter().map(|(load, _)| *load).collect();
-    let mut follows =
-        Follows { load: at, fit, stretches: Some(stretches), likely: Headroom::None, cautious: Headroom::None };
+    let stretches: Vec<f64> =
+        pairs[pairs.len().saturating_sub(week)..].iter().map(|(load, _)| *load).collect();
+    let mut follows = Follows {
+        load: at,
+        fit,
+        stretches: Some(stretches),
+        likely: Headroom::None,
+        cautious: Headroom::None,
+    };
     let now = used.values().next_back().copied().unwrap_or(f64::NAN);
     let largest = load.values().copied().filter(|load| load.is_finite()).fold(0.0, f64::max);
     follows.likely = lasts(&follows, now, threshold, largest);
@@ -312,7 +327,11 @@ pub(super) mod tests {
                 MeasuredLoad { load, hours: Ok(hours(load_at)) },
             ],
             vec![
-                measured(part("cpu", "", "app"), 85.0, hours(|hour| 5.0 + 0.5 * load_at(hour) + noise(hour + 7))),
+                measured(
+                    part("cpu", "", "app"),
+                    85.0,
+                    hours(|hour| 5.0 + 0.5 * load_at(hour) + noise(hour + 7)),
+                ),
                 measured(part("filesystem", "/data", ""), 90.0, disk),
                 measured(part("memory", "", ""), 90.0, hours(|hour| 40.0 + noise(hour + 3))),
             ],

@@ -160,8 +160,10 @@ async fn list(Shared(app): Shared<App>) -> Result<Json<Vec<ServiceBody>>, ApiErr
 pub(super) async fn store(app: &App, service: Service, actor: String) -> Result<(), ApiError> {
     service.check().map_err(|(field, reason)| ApiError::bad_request(reason).at(field))?;
     let now = now_ms();
-    let loads = service.loads.iter().enumerate().map(|(at, load)| (format!("loads[{at}].query"), &load.query));
-    let parts = service.parts.iter().enumerate().map(|(at, part)| (format!("parts[{at}].query"), &part.query));
+    let loads =
+        service.loads.iter().enumerate().map(|(at, load)| (format!("loads[{at}].query"), &load.query));
+    let parts =
+        service.parts.iter().enumerate().map(|(at, part)| (format!("parts[{at}].query"), &part.query));
     for (field, query) in loads.chain(parts).filter(|(_, query)| !query.is_empty()) {
         let wrapped = format!("sum({query})");
         for text in [query.as_str(), &wrapped] {

@@ -52,7 +52,9 @@ impl ServiceRow {
             let follows = part.follows.as_ref().ok()?;
             let largest = analysed.loads.get(follows.load)?.largest?;
             Some(match follows.likely {
-                siaga_forecast::Headroom::Load(load) | siaga_forecast::Headroom::Saturates(load) => load / largest,
+                siaga_forecast::Headroom::Load(load) | siaga_forecast::Headroom::Saturates(load) => {
+                    load / largest
+                }
                 siaga_forecast::Headroom::Beyond(factor) => factor,
                 siaga_forecast::Headroom::None => 0.0,
             })
@@ -363,11 +365,8 @@ fn percent(page: &Page, value: Option<f64>) -> String {
 }
 
 fn part_row(page: &Page, analysed: &Analysed, part: &PartFigures) -> PartRow {
-    let known = part
-        .follows
-        .as_ref()
-        .ok()
-        .and_then(|follows| Some((follows, analysed.loads.get(follows.load)?)));
+    let known =
+        part.follows.as_ref().ok().and_then(|follows| Some((follows, analysed.loads.get(follows.load)?)));
     let dash = || "–".to_owned();
     PartRow {
         name: words::part(page, part),

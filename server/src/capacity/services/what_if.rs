@@ -55,7 +55,10 @@ impl WhatIf {
                 return Err(("servers_less", format!("there is no pool {pool:?}")));
             }
             if usize::try_from(*less).unwrap_or(usize::MAX) >= size {
-                return Err(("servers_less", format!("pool {pool:?} has {size} servers, at least one must stay")));
+                return Err((
+                    "servers_less",
+                    format!("pool {pool:?} has {size} servers, at least one must stay"),
+                ));
             }
         }
         for (id, added) in &self.added {
@@ -239,7 +242,8 @@ mod tests {
     #[test]
     fn a_disk_that_is_added_gives_days() {
         let today = ask(&WhatIf::default())[1].clone().unwrap();
-        let added = WhatIf { added: [("app-01/filesystem:/data".to_owned(), 100.0)].into(), ..WhatIf::default() };
+        let added =
+            WhatIf { added: [("app-01/filesystem:/data".to_owned(), 100.0)].into(), ..WhatIf::default() };
         let then = ask(&added)[1].clone().unwrap();
         let (before, after) = (today.days.unwrap(), then.days.unwrap());
         assert_eq!(before[0], after[0]);
@@ -256,11 +260,8 @@ mod tests {
         assert!(matches!(ask(&WhatIf::default())[2], Err(NoOutcome::Why(Why::Refused(_)))));
         let tenders = WhatIf { tenders: 1, ..WhatIf::default() };
         assert!(matches!(ask(&tenders)[0], Err(NoOutcome::Tender(Why::Refused(_)))));
-        let far = WhatIf {
-            load_factor: 4.0,
-            servers_less: [("app".to_owned(), 1)].into(),
-            ..WhatIf::default()
-        };
+        let far =
+            WhatIf { load_factor: 4.0, servers_less: [("app".to_owned(), 1)].into(), ..WhatIf::default() };
         assert!(matches!(ask(&far)[0], Err(NoOutcome::TooFar(factor)) if (factor - 8.0).abs() < 1e-9));
     }
 
@@ -268,7 +269,8 @@ mod tests {
     fn a_question_that_does_not_fit_the_service_is_refused_by_field() {
         let (_, parts) = example();
         let service = service(&parts);
-        let less = |pool: &str, n| WhatIf { servers_less: [(pool.to_owned(), n)].into(), ..WhatIf::default() };
+        let less =
+            |pool: &str, n| WhatIf { servers_less: [(pool.to_owned(), n)].into(), ..WhatIf::default() };
         let added = |id: &str, n| WhatIf { added: [(id.to_owned(), n)].into(), ..WhatIf::default() };
         for (question, field) in [
             (WhatIf { load_factor: -1.0, ..WhatIf::default() }, "load_factor"),

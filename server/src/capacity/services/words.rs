@@ -26,10 +26,8 @@ pub(super) fn why(page: &Page, why: &Why) -> String {
     match why {
         Why::NotMeasured => page.t("capacity.service.why.not_measured"),
         Why::Unreadable(message) => page.tv("capacity.service.why.unreadable", &[("message", message)]),
-        Why::Refused(LoadRefusal::TooFew { have, need }) => page.tv(
-            "capacity.service.why.too_few",
-            &[("have", &have.to_string()), ("need", &need.to_string())],
-        ),
+        Why::Refused(LoadRefusal::TooFew { have, need }) => page
+            .tv("capacity.service.why.too_few", &[("have", &have.to_string()), ("need", &need.to_string())]),
         Why::Refused(LoadRefusal::ConstantLoad) => page.t("capacity.service.why.constant_load"),
         Why::Refused(_) => page.t("capacity.service.why.no_relation"),
     }
@@ -39,9 +37,7 @@ pub(super) fn why(page: &Page, why: &Why) -> String {
 pub(super) fn no_outcome(page: &Page, reason: &NoOutcome) -> String {
     match reason {
         NoOutcome::Why(reason) => why(page, reason),
-        NoOutcome::Tender(reason) => {
-            page.tv("capacity.service.why.tender", &[("why", &why(page, reason))])
-        }
+        NoOutcome::Tender(reason) => page.tv("capacity.service.why.tender", &[("why", &why(page, reason))]),
         NoOutcome::TooFar(factor) => {
             page.tv("capacity.service.why.too_far", &[("factor", &page.number(*factor, 1))])
         }
@@ -57,7 +53,9 @@ pub(super) fn headroom(page: &Page, figures: &LoadFigures, headroom: Headroom) -
         _ => String::new(),
     };
     match headroom {
-        Headroom::Load(value) => format!("{} {}", load(page, figures, value), times(value)).trim_end().to_owned(),
+        Headroom::Load(value) => {
+            format!("{} {}", load(page, figures, value), times(value)).trim_end().to_owned()
+        }
         Headroom::Saturates(value) => {
             page.tv("capacity.service.saturates", &[("load", &load(page, figures, value))])
         }

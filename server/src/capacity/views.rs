@@ -184,6 +184,7 @@ pub(super) fn urgency(evaluation: &Evaluation) -> (super::State, Millis, i64) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::resource::ResourceKind;
     use super::*;
     use crate::capacity::{State, examples};
     use crate::config::{Language, TimeZoneName};

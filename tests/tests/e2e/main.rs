@@ -9,6 +9,7 @@
 mod abuse;
 mod accounts;
 mod bad_input;
+mod capacity;
 mod console;
 mod dashboards;
 mod differential;

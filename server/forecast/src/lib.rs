@@ -4,7 +4,8 @@
 //! - [`HourlySeries`] is what everything starts from; [`forecast`] answers a [`Request`] with a [`Forecast`] or a
 //!   [`Refusal`] that says why there is none; [`forecast_paths`] gives intervals at any level.
 //! - `clean` refuses and repairs, `envelope` finds peaks and level shifts, `slope` the trend since the last bend,
-//!   `outlook` the crossing of a limit, `hourly` the seasonal path from the candidates in `models`.
+//!   `outlook` the crossing of a limit, `hourly` the seasonal path from the candidates in `models`,
+//!   `yearly` the shape of a year.
 //! - [`fit_load`] learns how the use of a resource follows the load of a service, [`event_effect`] what an event adds.
 //!
 //! Invariants: never a panic, whatever the numbers; never a date from a slope that is not significant;
@@ -25,6 +26,7 @@ mod request;
 mod series;
 mod slope;
 mod stats;
+mod yearly;
 
 pub use answer::{
     Backtest, BreachProbability, Forecast, MAX_PATH_HOURS, MIN_KNOWN_HOURS, ModelName, Note, Refusal, Until,

@@ -63,6 +63,17 @@ impl Forecasting {
         self.cache.hours_of(&key.instance, key.kind, &key.item)
     }
 
+    /// Remembers hours as a pass does.
+    #[cfg(test)]
+    pub(super) fn remember_hours(
+        &self,
+        key: &ResourceKey,
+        (start_ms, end_ms): (Millis, Millis),
+        hours: &super::history_cache::Hours,
+    ) {
+        self.cache.put(&key.instance, key.kind, start_ms, end_ms, hours);
+    }
+
     /// A service as it was last worked out.
     pub(super) fn service(&self, name: &str) -> Option<Arc<Analysed>> {
         self.services.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()

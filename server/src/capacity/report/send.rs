@@ -107,3 +107,7 @@ fn failed(error: ApiError) -> anyhow::Error {
     error.log();
     anyhow::anyhow!("cannot make the report: {}", error.message())
 }
+
+#[cfg(test)]
+#[path = "send_tests.rs"]
+mod tests;

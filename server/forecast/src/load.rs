@@ -281,8 +281,7 @@ pub fn fit_load(pairs: &[(f64, f64)]) -> Result<LoadFit, LoadRefusal> {
     };
     let curve = curve.filter(|curve| curve.line.slope > 0.0).ok_or(LoadRefusal::NoRelation)?;
     let error = mean_size(&errors);
-    // `not less` holds for what is not a number too.
-    if !(error < BETTER_THAN_MEAN * of_mean) {
+    if error.is_nan() || error >= BETTER_THAN_MEAN * of_mean {
         return Err(LoadRefusal::NoRelation);
     }
     let bent = curve.contention > 0.0 || curve.coherence > 0.0;
@@ -333,7 +332,8 @@ pub fn event_effect(hours: &[(i64, f64)], events: &BTreeMap<i64, u32>) -> Result
     }
     let middle = stats::quantile(&each, 0.5);
     // Three of four must add something, else it is chance.
-    if !(stats::quantile(&each, 0.25) > 0.0) {
+    let lower = stats::quantile(&each, 0.25);
+    if lower.is_nan() || lower <= 0.0 {
         return Err(LoadRefusal::NoRelation);
     }
     Ok(EventEffect { each: middle, hours: each.len() })

@@ -47,6 +47,7 @@ pub fn routes() -> Routes {
         .merge(super::calendar::http::routes())
         .merge(super::calendar::pages::routes())
         .merge(super::report::pages::routes())
+        .merge(super::report::http::routes())
 }
 
 /// A forecast in answers.

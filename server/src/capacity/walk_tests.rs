@@ -105,7 +105,10 @@ async fn a_shortage_is_seen_decided_on_and_reported() {
     let service = "name=SPSE&owner=Budi&loads=Tender+ditutup&parts=";
     let (status, text) = browser.form("/kapasitas/layanan", service).await;
     assert_eq!(status, StatusCode::OK);
-    assert!(text.contains("role=\"alert\"") && text.contains("Tender ditutup"), "what was typed stays: {text}");
+    assert!(
+        text.contains("role=\"alert\"") && text.contains("Tender ditutup"),
+        "what was typed stays: {text}"
+    );
     let service = format!("{service}db-01%7Cfilesystem%7C%2Fdata%7Cdb%0Adb-02%7Ccpu%7C%7Cdb");
     assert_eq!(browser.form("/kapasitas/layanan", &service).await.0, StatusCode::SEE_OTHER);
     let text = browser.page("/kapasitas/layanan/SPSE?faktor=1,5&kurang.db=1&tambah.db-02/cpu=50").await;

@@ -7,7 +7,6 @@
 
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -190,11 +189,10 @@ pub fn answer(file_name: &str, pdf: Vec<u8>) -> Response {
     (headers, pdf).into_response()
 }
 
-/// Shortest time that a renderer can be given, so that a wrong key does not look like a missing program.
-pub const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     async fn with(renderer: &[&str], timeout: Duration, html: &str) -> Result<Vec<u8>, PdfError> {

@@ -154,6 +154,8 @@ async fn the_report_is_a_pdf_and_reaches_those_named_though_the_relay_was_away()
     let pdf = answer.bytes().await.unwrap();
     assert!(pdf.starts_with(b"%PDF-"), "{} bytes", pdf.len());
 
+    let report = server.api.get("/api/v1/reports/capacity").await.unwrap();
+    assert_eq!(report["sections"].as_array().unwrap().len(), 9, "{report}");
     let sent = server.api.request(Method::POST, "/kapasitas/laporan/kirim").form(&[("periode", "")]).send();
     let page = sent.await.unwrap().error_for_status().unwrap().text().await.unwrap();
     assert!(page.contains("2 alamat"), "{page}");

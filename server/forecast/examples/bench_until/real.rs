@@ -79,7 +79,7 @@ pub(super) fn cases(folder: &Path) -> Result<(Vec<(usize, Case)>, usize), Box<dy
             let values = &series.values;
             let early = values.len() * 3 / 5;
             let (before, after) = (highest(&values[..early]), highest(&values[early..]));
-            if !(after > before) {
+            if after.is_nan() || after <= before {
                 continue;
             }
             let limit = before + 0.5 * (after - before);

@@ -113,12 +113,19 @@ mod tests {
     }
 
     #[test]
-    fn an_undisturbed_wave_and_a_single_sign_raise_nothing() {
+    fn an_undisturbed_wave_raises_nothing() {
         assert!(episodes(20 * DAY, wave).is_empty());
-        // Noise that grows a little: only the spread tells it.
-        let louder =
-            |n: i64| 50.0 + f64::from(i32::try_from(n % 7).unwrap()) * if n > 8 * DAY { 0.5 } else { 0.4 };
-        assert!(episodes(9 * DAY, louder).is_empty());
+    }
+
+    #[test]
+    fn signs_that_do_not_agree_raise_nothing_however_strong_they_are() {
+        let raised = |strengths| {
+            let mut agreement = Agreement { seen: LEARNED_SAMPLES, ..Agreement::default() };
+            let verdict = Verdict { score: 9.0, strengths, anomaly: true, clear: 0.5 };
+            agreement.push(0, 1.0, &verdict).is_some()
+        };
+        assert!(!raised([1e6, 1e6, 0.4, 0.0, -0.4]));
+        assert!(raised([0.6, 0.0, -0.6, 0.0, 0.6]));
     }
 
     #[test]

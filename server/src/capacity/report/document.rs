@@ -27,6 +27,7 @@ pub(super) fn period_name(page: &Page, period: Period) -> String {
 }
 
 /// A section with what stands in it.
+#[derive(Debug, serde::Serialize)]
 pub(super) struct SectionText {
     pub(super) code: &'static str,
     pub(super) number: &'static str,
@@ -102,7 +103,8 @@ fn is_short(one: &Measured) -> bool {
 }
 
 /// A row of the analysis of trends, worded.
-struct TrendRow {
+#[derive(Debug, serde::Serialize)]
+pub(super) struct TrendRow {
     component: String,
     unit: String,
     capacity: String,
@@ -113,6 +115,7 @@ struct TrendRow {
     likely: String,
     interval: String,
     points: String,
+    #[serde(skip)]
     badge: &'static str,
     state: String,
 }
@@ -169,11 +172,11 @@ pub(super) struct PrintTemplate<'a> {
     style: &'a str,
     period_name: String,
     made: String,
-    sections: Vec<SectionText>,
+    pub(super) sections: Vec<SectionText>,
     events: Vec<EventRow>,
-    form: Vec<FormRow>,
+    pub(super) form: Vec<FormRow>,
     form_note: String,
-    trends: Vec<TrendRow>,
+    pub(super) trends: Vec<TrendRow>,
     /// Components that pass their threshold in the time that plans reach.
     short: Vec<(String, String)>,
     proposals: Vec<ProposalRow>,

@@ -29,6 +29,7 @@ pub(super) struct Measured {
 }
 
 /// A row, worded.
+#[derive(Debug, serde::Serialize)]
 pub(super) struct FormRow {
     pub(super) number: usize,
     pub(super) category: String,

@@ -27,7 +27,7 @@ pub(super) async fn make_pdf(app: &App, page: &Page, period: Period) -> Result<V
 }
 
 /// A page in the office's own language, for what no person asked for.
-fn own_page(config: &Config) -> Page {
+pub(super) fn own_page(config: &Config) -> Page {
     let console = &config.console;
     Page::detached(console.language, &console.organisation, console.time_zone.clone(), console.simulation)
 }

@@ -7,7 +7,7 @@ use super::definition::{Load, Part};
 use crate::app::App;
 use crate::capacity::measure::SeriesSource;
 use crate::capacity::resource::ResourceKey;
-use crate::capacity::{Evaluation, EventCategory};
+use crate::capacity::{Evaluation, EventCategory, KnownEvent};
 use crate::records::{RecordsError, known_events};
 use crate::time::{DAY_MS, HOUR_MS, Millis};
 
@@ -38,13 +38,18 @@ async fn hours(source: &impl SeriesSource, query: &str, now_ms: Millis) -> Resul
 pub(super) async fn tenders(app: &App, now_ms: Millis) -> Result<BTreeMap<Millis, u32>, RecordsError> {
     let from_ms = now_ms - DAYS * DAY_MS;
     let events = app.records.run(move |db| known_events::list(db, from_ms, now_ms, MAX_TENDERS)).await?;
+    Ok(by_hour(&events))
+}
+
+/// Tenders among events, by the end of the hour in which they close. A deadline at the full hour belongs to the hour
+/// that it ends.
+fn by_hour(events: &[KnownEvent]) -> BTreeMap<Millis, u32> {
     let mut counts = BTreeMap::new();
     for event in events.iter().filter(|event| event.category == EventCategory::Tender) {
-        // A deadline at the full hour belongs to the hour that it ends.
         let end = (event.to_ms - 1).div_euclid(HOUR_MS) * HOUR_MS + HOUR_MS;
         *counts.entry(end).or_insert(0) += 1;
     }
-    Ok(counts)
+    counts
 }
 
 pub(super) async fn load(
@@ -94,5 +99,30 @@ pub(super) async fn part(
         threshold_percent: part.threshold_percent.unwrap_or(DEFAULT_THRESHOLD),
         hours: read.map(|hours| hours.into_iter().map(|(end, used)| (end, used / full * 100.0)).collect()),
         part: part.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tender_belongs_to_the_hour_in_which_it_closes_and_holidays_to_none() {
+        let event = |category, to_ms| KnownEvent {
+            id: None,
+            category,
+            name: String::new(),
+            from_ms: 0,
+            to_ms,
+            source: String::new(),
+        };
+        let tender = EventCategory::Tender;
+        let events = [
+            event(tender, 10 * HOUR_MS),
+            event(tender, 10 * HOUR_MS - 1),
+            event(tender, 10 * HOUR_MS + 1),
+            event(EventCategory::Holiday, 5 * HOUR_MS),
+        ];
+        assert_eq!(by_hour(&events), [(10 * HOUR_MS, 2), (11 * HOUR_MS, 1)].into());
     }
 }

@@ -15,7 +15,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
 
 fn entered((definition, at_ms, by): Raw) -> Result<ServiceEntered> {
     let service: Service = serde_json::from_str(&definition)
-        .map_err(|error| corrupt("capacity_services.definition", &error.to_string()))?;
+        .map_err(|error| corrupt("capacity_services.definition", error.to_string()))?;
     Ok(ServiceEntered { service, at_ms, by })
 }
 
@@ -25,7 +25,7 @@ fn entered((definition, at_ms, by): Raw) -> Result<ServiceEntered> {
 /// If the statement fails.
 pub fn enter(db: &Connection, service: &Service, by: &str, now_ms: Millis) -> Result<()> {
     let definition = serde_json::to_string(service)
-        .map_err(|error| corrupt("capacity_services.definition", &error.to_string()))?;
+        .map_err(|error| corrupt("capacity_services.definition", error.to_string()))?;
     db.execute(
         "INSERT INTO capacity_services (name, definition, entered_at_ms, entered_by) VALUES (?1, ?2, ?3, ?4) \
          ON CONFLICT (name) DO UPDATE SET definition = excluded.definition, \

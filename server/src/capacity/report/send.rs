@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::console::{Page, render};
 use crate::http::ApiError;
-use crate::records::{RecordsError, audit, mail_outbox};
+use crate::records::{audit, mail_outbox};
 use crate::reports::mail::{self, Attachment, MailError, Message};
 use crate::reports::pdf;
 use crate::time::now_ms;
@@ -84,7 +84,7 @@ pub(in crate::capacity) async fn run(app: &App) -> anyhow::Result<()> {
     let period = Period::of(now, page.zone()).before();
     let key = format!("capacity_report/{}", period.code());
     let wanted = key.clone();
-    if app.records.run(move |db| Ok::<_, RecordsError>(mail_outbox::is_known(db, &wanted)?)).await? {
+    if app.records.run(move |db| mail_outbox::is_known(db, &wanted)).await? {
         return Ok(());
     }
     let gathered = gather(app, &page, period, now).await.map_err(failed)?;

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::capacity::history_cache::Hours;
 use crate::capacity::{Crossing, SignalMemory, examples};
-use crate::records::forecasts;
+use crate::records::{RecordsError, forecasts};
 use crate::time::{DAY_MS, HOUR_MS};
 
 async fn office(folder: &std::path::Path) -> App {

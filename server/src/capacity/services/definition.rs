@@ -204,8 +204,8 @@ impl Service {
 /// (`host | resource | item | pool`, or `= name | unit | full | threshold | pool | PromQL`).
 ///
 /// # Errors
-/// The number of the line that is wrong, and the field that it stands in.
-pub(super) fn read_lines(loads: &str, parts: &str) -> Result<(Vec<Load>, Vec<Part>), (&'static str, usize)> {
+/// The number of the line of the components that is wrong.
+pub(super) fn read_lines(loads: &str, parts: &str) -> Result<(Vec<Load>, Vec<Part>), usize> {
     let lines = |text: &str| -> Vec<(usize, String)> {
         (1..)
             .zip(text.lines().map(str::trim).map(str::to_owned))
@@ -224,7 +224,7 @@ pub(super) fn read_lines(loads: &str, parts: &str) -> Result<(Vec<Load>, Vec<Par
     for (number, line) in lines(parts) {
         let number_of = |text: &str| match text {
             "" => Ok(None),
-            text => text.replace(',', ".").parse::<f64>().map(Some).map_err(|_| ("parts", number)),
+            text => text.replace(',', ".").parse::<f64>().map(Some).map_err(|_| number),
         };
         read.push(match line.strip_prefix('=') {
             Some(line) => {
@@ -234,7 +234,7 @@ pub(super) fn read_lines(loads: &str, parts: &str) -> Result<(Vec<Load>, Vec<Par
                 let (full, threshold_percent) = (number_of(&next())?, number_of(&next())?);
                 let (pool, query) = (next(), next());
                 if query.is_empty() {
-                    return Err(("parts", number));
+                    return Err(number);
                 }
                 Part { name, unit, full, threshold_percent, pool, query, ..Part::default() }
             }
@@ -287,7 +287,7 @@ mod tests {
         let (loads, parts) = write_lines(&service);
         let (loads, parts) = read_lines(&loads, &parts).unwrap();
         assert_eq!((loads, parts), (service.loads, service.parts));
-        assert_eq!(read_lines("", "a|cpu\n= x | | viel | | | up").unwrap_err(), ("parts", 2));
+        assert_eq!(read_lines("", "a|cpu\n= x | | viel | | | up").unwrap_err(), 2);
     }
 
     #[test]

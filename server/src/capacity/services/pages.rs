@@ -135,7 +135,7 @@ async fn enter(
     let page = view.page(Section::Capacity);
     let failed = |error: ApiError| PageError::new(&page, error);
     let problem = match read_lines(&form.loads, &form.parts) {
-        Err((_, line)) => Some(page.tv("capacity.service.bad_line", &[("line", &line.to_string())])),
+        Err(line) => Some(page.tv("capacity.service.bad_line", &[("line", &line.to_string())])),
         Ok((loads, parts)) => {
             let service = Service {
                 name: form.name.trim().to_owned(),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
@@ -117,6 +118,30 @@ async fn render_with(turns: &PdfTurns, config: &Reports, html: &str) -> Result<V
     tokio::time::timeout(limit, run(&arguments, built_in, html)).await.map_err(|_| too_long)?
 }
 
+/// The process group of a renderer that has not ended. A call that is given up, for its time or because nobody waits for
+/// it, takes along whatever the program started.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: Option<u32>) -> Self {
+        Self(child.and_then(|child| Pid::from_raw(i32::try_from(child).ok()?)))
+    }
+
+    /// The program was waited for: its number may be another's from now on.
+    fn ended(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // An error means that nothing of it is left.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
 async fn run(arguments: &[&str], built_in: bool, html: &str) -> Result<Vec<u8>, PdfError> {
     let [program, rest @ ..] = arguments else { return Err(PdfError::NotInstalled) };
     let mut child = Command::new(program)
@@ -128,13 +153,14 @@ async fn run(arguments: &[&str], built_in: bool, html: &str) -> Result<Vec<u8>, 
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // A call that is given up, for its time or because nobody waits for it, takes its program along.
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => PdfError::NotInstalled,
             _ => PdfError::Run(error),
         })?;
+    let mut group = Group::of(child.id());
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let write = async {
         if let Some(mut stdin) = stdin {
@@ -163,6 +189,7 @@ async fn run(arguments: &[&str], built_in: bool, html: &str) -> Result<Vec<u8>, 
         return Err(failed("too large".to_owned(), format!("more than {MAX_PDF_BYTES} bytes")));
     }
     let status = child.wait().await.map_err(PdfError::Run)?;
+    group.ended();
     match status.code() {
         Some(0) if pdf.starts_with(b"%PDF-") => Ok(pdf),
         Some(0) => Err(failed("status 0".to_owned(), format!("what it gave is no PDF; {complaint}"))),
@@ -199,6 +226,23 @@ mod tests {
         let renderer = renderer.iter().map(|&part| part.to_owned()).collect();
         let config = Reports { pdf_renderer: renderer, pdf_timeout: timeout };
         render_with(&PdfTurns::default(), &config, html).await
+    }
+
+    /// Waits until no process has this argument.
+    async fn gone(argument: &str) {
+        let runs = || {
+            std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+                let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                line.split(|byte| *byte == 0).any(|word| word == argument.as_bytes())
+            })
+        };
+        for _ in 0..500 {
+            if !runs() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("what the renderer started is still there");
     }
 
     const SOON: Duration = Duration::from_secs(60);
@@ -246,8 +290,9 @@ mod tests {
         assert!(error.to_string().contains("no PDF"), "{error}");
         let error = with(&sh("yes"), SOON, "x").await.unwrap_err();
         assert!(matches!(&error, PdfError::Failed { status, .. } if status == "too large"), "{error}");
-        let error = with(&sh("sleep 600"), Duration::from_millis(50), "x").await.unwrap_err();
+        let error = with(&sh("sleep 600.25; true"), Duration::from_millis(50), "x").await.unwrap_err();
         assert!(matches!(error, PdfError::TooLong { .. }), "{error}");
+        gone("600.25").await;
         let large = "x".repeat(MAX_HTML_BYTES + 1);
         assert!(matches!(with(&sh("cat"), SOON, &large).await, Err(PdfError::TooLarge)));
     }

@@ -194,6 +194,10 @@ pub struct Forecast {
     pub p50: Vec<f64>,
     /// Hourly path that nine values in ten fall below.
     pub p90: Vec<f64>,
+    /// Peak (the low, where the limit lies below) of each whole day ahead: one in ten falls below the first, half below
+    /// the second, nine in ten below the third. The largest of an hourly path is less than the peak of a day: each hour
+    /// has its own chance to be the one.
+    pub peaks: Vec<[f64; 3]>,
     /// When the limit is reached.
     pub until: Until,
     /// How likely a breach is.

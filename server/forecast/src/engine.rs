@@ -64,11 +64,13 @@ pub fn forecast(request: &Request<'_>) -> Result<Forecast, Refusal> {
         bound(path, request.bounds);
     }
     let (until, breach_probability) = crossing(request, &cleaned, &outlook, turn);
+    let peaks = peaks(&outlook, &cleaned, request, turn);
     Ok(Forecast {
         start_ms: request.series.end_ms(),
         p10: fan.p10,
         p50: fan.p50,
         p90: fan.p90,
+        peaks,
         until,
         breach_probability,
         model: fan.model,
@@ -109,6 +111,22 @@ fn note_findings(request: &Request<'_>, cleaned: &mut Cleaned, envelope: &Envelo
     if let Some(blocks) = envelope.saw_tooth {
         cleaned.notes.push(Note::SawTooth { period_days: blocks / envelope.per_day as f64 });
     }
+}
+
+/// Peaks of the days of the path. Where down is towards the limit they are the days' lows.
+fn peaks(outlook: &Outlook<'_>, cleaned: &Cleaned, request: &Request<'_>, turn: f64) -> Vec<[f64; 3]> {
+    let days = request.horizon_hours.min(MAX_PATH_HOURS) / DAY;
+    let stale = cleaned.stale as f64 / DAY as f64;
+    let (low, high) = request.bounds.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
+    (1..=days)
+        .map(|day| {
+            let mut peak = outlook.peak(day as f64 + stale).map(|value| (value * turn).clamp(low, high));
+            if turn < 0.0 {
+                peak.reverse();
+            }
+            peak
+        })
+        .collect()
 }
 
 fn bound(path: &mut [f64], bounds: Option<(f64, f64)>) {

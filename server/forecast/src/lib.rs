@@ -6,6 +6,7 @@
 //! - `clean` refuses and repairs, `envelope` finds peaks and level shifts, `slope` the trend since the last bend,
 //!   `outlook` the crossing of a limit, `hourly` the seasonal path from the candidates in `models`,
 //!   `yearly` the shape of a year.
+//! - [`early`] looks a short way ahead from minutes of samples, where there is too little for a forecast.
 //! - [`fit_load`] learns how the use of a resource follows the load of a service, [`event_effect`] what an event adds.
 //!
 //! Invariants: never a panic, whatever the numbers; never a date from a slope that is not significant;
@@ -16,6 +17,7 @@ mod answer;
 mod backtest;
 mod clean;
 mod conformal;
+mod early;
 mod engine;
 mod envelope;
 mod hourly;
@@ -33,6 +35,7 @@ pub use answer::{
     YEAR_DAYS,
 };
 pub use clean::{MAX_MAGNITUDE, MAX_STALE_HOURS};
+pub use early::{Early, MIN_EARLY_MINUTES, REACH, early};
 pub use engine::forecast;
 pub use hourly::{Band, Paths, forecast_paths, single_model_path};
 pub use load::{

@@ -23,6 +23,9 @@ const MAX_WIDENING: f64 = 4.0;
 /// Rise over a short history, in standard deviations of what the line leaves over, from which it is a trend.
 const SHORT_RISE: f64 = 5.0;
 
+/// Equally likely lines that a probability is taken over.
+const LINES: usize = 15;
+
 /// Share of the values outside the interval on each side.
 const TAIL: f64 = 0.1;
 
@@ -81,11 +84,23 @@ impl<'a> Outlook<'a> {
     /// When the limit is met. A block tells no more than that its peak is somewhere within: the earliest date is
     /// the start of the block, the latest its end.
     pub(crate) fn until(&self, limit: f64) -> Until {
+        let [earliest, likely, latest] = self.crossings(limit);
+        if earliest.is_none() { Until::Never } else { Until::Days { earliest, likely, latest } }
+    }
+
+    /// Early, likely and late time of the limit, days from the end; `None` means not within a year.
+    pub(crate) fn crossings(&self, limit: f64) -> [Option<f64>; 3] {
         let step = 1.0 / self.envelope.per_day as f64;
         let earliest = self.first_crossing(limit, 1.0 - TAIL).map(|(days, _)| days - step);
         let likely = self.first_crossing(limit, 0.5).map(|(days, share)| days - step + step * share);
         let latest = self.first_crossing(limit, TAIL).map(|(days, _)| days);
-        if earliest.is_none() { Until::Never } else { Until::Days { earliest, likely, latest } }
+        [earliest, likely, latest]
+    }
+
+    /// The peak of the day that ends `days` from the end: 10, 50 and 90 %.
+    pub(crate) fn peak(&self, days: f64) -> [f64; 3] {
+        let (centre, spread) = (self.centre(days), self.spread(days));
+        [TAIL, 0.5, 1.0 - TAIL].map(|p| centre + stats::t_quantile(p, self.line.dof) * spread)
     }
 
     /// End of the first block in which the `p` path stands at the limit, in days, and which share of the block has
@@ -108,21 +123,33 @@ impl<'a> Outlook<'a> {
     }
 
     /// Probability of the limit being met within 7, 30 and 90 days.
+    ///
+    /// What is unsure of the line is the same for all days; what a day leaves over is its own. So the chance of no
+    /// breach is that of each day in turn, for each of some equally likely lines, taken together.
     pub(crate) fn probability(&self, limit: f64) -> BreachProbability {
-        let within = |days: usize| {
-            (1..=days)
-                .map(|day| {
-                    let spread = self.spread(day as f64);
-                    let above = self.centre(day as f64) - limit;
-                    if spread > 0.0 {
-                        stats::t_cdf(above / spread, self.line.dof)
-                    } else {
-                        f64::from(u8::from(above >= 0.0))
+        let mut within = [0.0; 3];
+        for line in 0..LINES {
+            let z = stats::t_quantile((line as f64 + 0.5) / LINES as f64, self.line.dof);
+            let mut none = 1.0;
+            for day in 1..=90_usize {
+                let ahead = day as f64 * self.envelope.per_day as f64;
+                let (own, common) = spreads(&self.line, ahead);
+                let above = self.centre(day as f64) + z * self.widening * common - limit;
+                let own = self.widening * own;
+                none *= if own > 0.0 {
+                    1.0 - stats::t_cdf(above / own, self.line.dof)
+                } else {
+                    f64::from(u8::from(above < 0.0))
+                };
+                for (days, met) in [7, 30, 90].into_iter().zip(&mut within) {
+                    if day == days {
+                        *met += (1.0 - none) / LINES as f64;
                     }
-                })
-                .fold(0.0, f64::max)
-        };
-        BreachProbability { d7: within(7), d30: within(30), d90: within(90) }
+                }
+            }
+        }
+        let [d7, d30, d90] = within;
+        BreachProbability { d7, d30, d90 }
     }
 
     /// Share of the tested blocks inside the 80 % interval, each origin judged with the others' widening.
@@ -160,9 +187,14 @@ fn centre(line: &Line, blocks: f64) -> f64 {
 }
 
 fn spread(line: &Line, blocks: f64) -> f64 {
-    let fading = line.sigma.powi(2) * (1.0 - line.rho.powf(2.0 * blocks));
-    let slope = line.slope_error * (blocks + line.centre_age);
-    (fading + line.level_error.powi(2) + slope.powi(2)).sqrt()
+    let (own, common) = spreads(line, blocks);
+    own.hypot(common)
+}
+
+/// Standard deviation of what a block leaves over, and of the line itself.
+fn spreads(line: &Line, blocks: f64) -> (f64, f64) {
+    let own = line.sigma * (1.0 - line.rho.powf(2.0 * blocks)).sqrt();
+    (own, line.level_error.hypot(line.slope_error * (blocks + line.centre_age)))
 }
 
 /// Forecasts from earlier ends of the same blocks.

@@ -3,7 +3,9 @@
 mod generated;
 
 use generated::{Case, Kind, draw};
-use siaga_forecast::{Forecast, Note, Request, Until, forecast};
+use siaga_forecast::{
+    Direction, Forecast, HourlySeries, Note, Request, SeriesKind, Threshold, Until, forecast,
+};
 
 const SEEDS: u64 = 12;
 
@@ -81,4 +83,46 @@ fn a_clean_up_is_told() {
 fn the_same_request_gets_the_same_answer() {
     let case = draw(Kind::Seasonal, 3);
     assert_eq!(answer(&case), answer(&case));
+}
+
+/// A processor that is quiet but for a peak each working day, of a height nobody knows before.
+fn deadline_peaks(days: usize) -> Vec<f64> {
+    let mut state = 7_u64;
+    let mut chance = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1_u64 << 53) as f64
+    };
+    (0..days)
+        .flat_map(|day| {
+            let (height, at) = (30.0 + 40.0 * chance().powi(2), 9 + (chance() * 7.0) as usize);
+            let quiet: Vec<f64> = (0..24).map(|_| 5.0 + 3.0 * chance()).collect();
+            (0..24).map(move |hour| if day % 7 < 5 && hour == at { height } else { quiet[hour] })
+        })
+        .collect()
+}
+
+#[test]
+fn peaks_of_days_lie_in_their_band_as_often_as_it_says() {
+    let values = deadline_peaks(150);
+    let (past, future) = values.split_at(90 * 24);
+    let series = HourlySeries { start_ms: 0, values: past.to_vec() };
+    let request = Request {
+        series: &series,
+        horizon_hours: 60 * 24,
+        threshold: Some(Threshold { value: 75.0, direction: Direction::Above }),
+        bounds: Some((0.0, 100.0)),
+        kind: SeriesKind::Flow,
+        known_events: &[],
+    };
+    let answer = forecast(&request).unwrap();
+    assert_eq!(answer.peaks.len(), 60);
+    let peaks = future.chunks(24).map(|day| day.iter().copied().fold(0.0, f64::max));
+    let inside =
+        peaks.zip(&answer.peaks).filter(|(peak, [low, _, high])| (low..=high).contains(&peak)).count();
+    assert!((40..=58).contains(&inside), "{inside} of 60 in the 80 % band");
+    let breach = answer.breach_probability;
+    assert!(
+        breach.d7 < breach.d30 && breach.d30 < breach.d90,
+        "each further day is a further chance: {breach:?}"
+    );
 }

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use siaga_forecast::{
     Direction, Forecast, HourlySeries, MAX_PATH_HOURS, MIN_KNOWN_HOURS, Note, Refusal, Request, Threshold,
-    Until, forecast,
+    Until, early, forecast,
 };
 
 use super::resource::ResourceKey;
@@ -31,6 +31,8 @@ pub struct Subject {
     pub standing: Standing,
     /// Use hour by hour, up to the last whole hour.
     pub history: HourlySeries,
+    /// Use minute by minute of what is too new for hours; else empty.
+    pub recent: Vec<(Millis, f64)>,
 }
 
 /// When the threshold is passed.
@@ -62,9 +64,11 @@ pub struct Paths {
     pub p50: Vec<f64>,
     /// Nine values in ten fall below.
     pub p90: Vec<f64>,
+    /// The peak of each whole day from the start on: 10, 50 and 90 percent.
+    pub peaks: Vec<[f64; 3]>,
 }
 
-/// The forecast at one distance, in percent.
+/// The peak of the day that ends at one distance, in percent.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct HorizonPoint {
     /// Days ahead.
@@ -101,13 +105,31 @@ pub struct Reason {
     /// What is needed: hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub need: Option<u64>,
+    /// What the first minutes of a new resource already allow to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early: Option<EarlyLook>,
+}
+
+/// A look a short way ahead, until there is enough for a forecast. A time that is not there lies beyond the reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlyLook {
+    /// How long samples go back, milliseconds.
+    pub seen_ms: Millis,
+    /// Up to when something is said.
+    pub reach_ms: Millis,
+    /// Early end of the interval.
+    pub earliest_ms: Option<Millis>,
+    /// When the threshold is likely passed.
+    pub likely_ms: Option<Millis>,
+    /// Late end of the interval.
+    pub latest_ms: Option<Millis>,
 }
 
 impl Reason {
     /// A reason without numbers.
     #[must_use]
     pub fn plain(code: &str) -> Self {
-        Self { code: code.to_owned(), have: None, need: None }
+        Self { code: code.to_owned(), have: None, need: None, early: None }
     }
 }
 
@@ -197,7 +219,15 @@ impl Evaluation {
                 self.outcome = Err(Reason::plain("unconfirmed"));
             }
         }
-        self.state = state(self.crossing(), now_ms, lead_ms);
+        self.state = state(self.crossing().or_else(|| self.early_crossing()), now_ms, lead_ms);
+    }
+
+    /// What an early look sees within its reach. That it sees nothing is no reason to call the resource normal.
+    fn early_crossing(&self) -> Option<Crossing> {
+        let look = self.outcome.as_ref().err()?.early?;
+        look.likely_ms?;
+        let EarlyLook { earliest_ms, likely_ms, latest_ms, .. } = look;
+        Some(Crossing::Within { earliest_ms, likely_ms, latest_ms })
     }
 }
 
@@ -221,7 +251,7 @@ pub fn evaluate(subject: &Subject, made_at_ms: Millis, lead_ms: Millis) -> (Eval
             let paths = percent_paths(&answer, subject.full);
             (Ok(made(&answer, &paths, subject.full, data_end_ms)), Some(paths))
         }
-        Err(refusal) => (Err(reason(&refusal)), None),
+        Err(refusal) => (Err(Reason { early: look_early(subject), ..reason(&refusal) }), None),
     };
     let mut evaluation = Evaluation {
         key: subject.key.clone(),
@@ -239,6 +269,19 @@ pub fn evaluate(subject: &Subject, made_at_ms: Millis, lead_ms: Millis) -> (Eval
     (evaluation, paths)
 }
 
+/// What the minutes of a new resource allow to say.
+fn look_early(subject: &Subject) -> Option<EarlyLook> {
+    let limit = subject.full * subject.threshold_percent / 100.0;
+    let found = early(&subject.recent, limit, subject.key.kind.series_kind())?;
+    Some(EarlyLook {
+        seen_ms: found.seen_ms,
+        reach_ms: found.reach_ms,
+        earliest_ms: found.earliest_ms,
+        likely_ms: found.likely_ms,
+        latest_ms: found.latest_ms,
+    })
+}
+
 /// Hours with data of a series.
 pub(super) fn known_hours(history: &HourlySeries) -> u32 {
     u32::try_from(history.known_hours()).unwrap_or(u32::MAX)
@@ -251,6 +294,7 @@ fn percent_paths(answer: &Forecast, full: f64) -> Paths {
         p10: percent(&answer.p10),
         p50: percent(&answer.p50),
         p90: percent(&answer.p90),
+        peaks: answer.peaks.iter().map(|peak| peak.map(|value| value / full * 100.0)).collect(),
     }
 }
 
@@ -281,13 +325,8 @@ fn made(answer: &Forecast, paths: &Paths, full: f64, data_end_ms: Millis) -> Mad
 }
 
 fn horizon(paths: &Paths, days: u16) -> Option<HorizonPoint> {
-    let hour = usize::from(days) * 24 - 1;
-    Some(HorizonPoint {
-        days,
-        p10: *paths.p10.get(hour)?,
-        p50: *paths.p50.get(hour)?,
-        p90: *paths.p90.get(hour)?,
-    })
+    let [p10, p50, p90] = *paths.peaks.get(usize::from(days).checked_sub(1)?)?;
+    Some(HorizonPoint { days, p10, p50, p90 })
 }
 
 fn remark(note: &Note, full: f64) -> Option<Remark> {
@@ -315,7 +354,7 @@ fn reason(refusal: &Refusal) -> Reason {
         Refusal::LooksLikeCounter => ("counter", None, None),
         _ => return Reason::plain("unusable"),
     };
-    Reason { code: code.to_owned(), have: have.map(|n| n as u64), need: need.map(|n| n as u64) }
+    Reason { code: code.to_owned(), have: have.map(|n| n as u64), need: need.map(|n| n as u64), early: None }
 }
 
 #[cfg(test)]
@@ -338,6 +377,7 @@ mod tests {
             current_percent: Some(current_percent),
             standing: Standing::Firm,
             history: HourlySeries { start_ms: 0, values },
+            recent: Vec::new(),
         }
     }
 
@@ -375,6 +415,22 @@ mod tests {
             assert_eq!(evaluation.current_percent, Some(40.0));
             assert!(paths.is_none());
         }
+    }
+
+    #[test]
+    fn a_new_disk_that_fills_fast_is_seen_within_minutes_and_a_quiet_one_is_not_called_normal() {
+        let minute = |rise: f64| (0..=40).map(|m| (m * 60_000, 500.0 + rise * m as f64)).collect();
+        let young = |rise| Subject { recent: minute(rise), ..disk(Vec::new(), 50.0) };
+        let (filling, paths) = evaluate(&young(2.0), 41 * 60_000, LEAD);
+        let look = filling.outcome.as_ref().unwrap_err().early.unwrap();
+        // 500 of 1000 and 2 a minute: 900 after 200 minutes.
+        let likely = look.likely_ms.unwrap();
+        assert!((likely - 200 * 60_000).abs() < 20 * 60_000, "{likely}");
+        assert_eq!((filling.state, paths), (State::Critical, None));
+        let (quiet, _) = evaluate(&young(0.0), 41 * 60_000, LEAD);
+        let look = quiet.outcome.as_ref().unwrap_err().early.unwrap();
+        assert_eq!((look.likely_ms, look.reach_ms), (None, 13 * 40 * 60_000));
+        assert_eq!(quiet.state, State::Unknown);
     }
 
     #[test]

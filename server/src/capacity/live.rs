@@ -54,6 +54,7 @@ mod tests {
                 threshold_percent: 85.0,
                 current_percent: Some(20.0),
                 standing: Standing::Firm,
+                recent: Vec::new(),
                 history: HourlySeries { start_ms: 0, values: vec![20.0; hours] },
             };
             let (mut evaluation, _) = evaluate(&subject, 14 * DAY_MS, DAY_MS);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
-use siaga_forecast::{Aggregate, HourlySeries};
+use siaga_forecast::{Aggregate, HourlySeries, MIN_KNOWN_HOURS};
 use siaga_promql::Value;
 
 use super::evaluation::Subject;
@@ -12,10 +12,15 @@ use super::resource::{ListedFilesystem, Queries, ResourceKey, ResourceKind, choo
 use super::usage::{self, Hearing, Standing, Usage};
 use crate::config::Capacity;
 use crate::metrics::{Metrics, QueryError};
-use crate::time::{HOUR_MS, Millis, millis};
+use crate::time::{HOUR_MS, Millis, SECOND_MS, millis};
 
 /// Longest stretch of raw samples that one query reads, so that the bounds of queries hold for long histories too.
 const CHUNK_HOURS: i64 = 10 * 24;
+
+/// How far back what is too new for whole hours is read, minute by minute.
+const RECENT_MS: Millis = 24 * HOUR_MS;
+
+const MINUTE_MS: Millis = 60 * SECOND_MS;
 
 /// Labels and points of one series.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +43,17 @@ pub trait SeriesSource: Sync {
         at_ms: Millis,
     ) -> impl Future<Output = Result<Vec<Reading>, QueryError>> + Send;
 
+    /// Values at every step from start to end.
+    ///
+    /// # Errors
+    /// What is wrong with the query or the source.
+    fn stepped(
+        &self,
+        query: &str,
+        range_ms: (Millis, Millis),
+        step_ms: Millis,
+    ) -> impl Future<Output = Result<Vec<Reading>, QueryError>> + Send;
+
     /// Values at every hour from start to end.
     ///
     /// # Errors
@@ -47,7 +63,9 @@ pub trait SeriesSource: Sync {
         query: &str,
         start_ms: Millis,
         end_ms: Millis,
-    ) -> impl Future<Output = Result<Vec<Reading>, QueryError>> + Send;
+    ) -> impl Future<Output = Result<Vec<Reading>, QueryError>> + Send {
+        self.stepped(query, (start_ms, end_ms), HOUR_MS)
+    }
 }
 
 fn readings(value: Value) -> Vec<Reading> {
@@ -72,13 +90,13 @@ impl SeriesSource for Metrics {
         Ok(readings(Metrics::instant(self, query, at_ms).await?.value))
     }
 
-    async fn hourly(
+    async fn stepped(
         &self,
         query: &str,
-        start_ms: Millis,
-        end_ms: Millis,
+        (start_ms, end_ms): (Millis, Millis),
+        step_ms: Millis,
     ) -> Result<Vec<Reading>, QueryError> {
-        Ok(readings(self.range(query, start_ms, end_ms, HOUR_MS).await?.value))
+        Ok(readings(self.range(query, start_ms, end_ms, step_ms).await?.value))
     }
 }
 
@@ -134,6 +152,13 @@ async fn measure_kind(
     let (mut history, from_ms) = cache.take(instance, kind, start_ms, late_ms);
     read_hours(source, kind, &queries, from_ms, end_ms, &mut history).await?;
     cache.put(instance, kind, start_ms, end_ms, &history);
+    let young = |item: &str| history.get(item).is_none_or(|hours| hours.len() < MIN_KNOWN_HOURS);
+    let mut recent = Hours::new();
+    if listed.iter().any(|(item, _)| young(item)) {
+        let minutes = (now_ms - RECENT_MS, now_ms);
+        recent = by_item(kind, source.stepped(&queries.recent, minutes, MINUTE_MS).await?);
+        recent.retain(|item, _| young(item));
+    }
     let subject = |(item, full): (String, f64)| {
         let past = history.get(&item).map_or(&[][..], Vec::as_slice);
         let key = key_of(&item);
@@ -144,6 +169,7 @@ async fn measure_kind(
         let usage = now.get(&key).copied().or_else(last).filter(|usage| usage.used.is_finite());
         Subject {
             history: hourly_series(past, end_ms),
+            recent: recent.get(&item).cloned().unwrap_or_default(),
             current_percent: usage.map(|usage| usage.used / full * 100.0),
             standing: usage.map_or(Standing::Brief, |usage| usage.standing),
             key,

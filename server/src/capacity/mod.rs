@@ -49,7 +49,8 @@ pub use calendar::{EventCategory, EventFormat, KnownEvent, NewEvent};
 pub(crate) use calendar::{IMPORT as IMPORT_EVENTS, Imported as ImportedEvents};
 pub use component::{Category, Component, ComponentKey, Entered as ComponentEntered};
 pub use evaluation::{
-    Crossing, Evaluation, HORIZON_DAYS, HorizonPoint, Made, Paths, Reason, Remark, Subject, evaluate,
+    Crossing, EarlyLook, Evaluation, HORIZON_DAYS, HorizonPoint, Made, Paths, Reason, Remark, Subject,
+    evaluate,
 };
 pub use history_cache::HistoryCache;
 pub(crate) use http::newest;

@@ -22,7 +22,7 @@ use crate::http::{ApiError, Caller, Params, Routes};
 use crate::records::forecast_scores::{self, Of};
 use crate::records::forecasts::{self, Latest, Run};
 use crate::records::{capacity_components, capacity_proposals};
-use crate::time::{HOUR_MS, Millis, now_ms};
+use crate::time::{DAY_MS, HOUR_MS, Millis, now_ms};
 
 /// Past forecasts shown below a chart.
 const PAST_SHOWN: usize = 30;
@@ -96,6 +96,8 @@ struct ListTemplate<'a> {
     made: String,
     running: Option<String>,
     may_plan: bool,
+    /// Whether something is too new for a forecast.
+    young: bool,
 }
 
 fn made_text(page: &Page, run: Option<&Run>, now_ms: Millis) -> String {
@@ -128,6 +130,9 @@ async fn list(Shared(app): Shared<App>, view: View) -> Result<Html<String>, Page
         made: made_text(&page, run.as_ref(), now),
         running,
         may_plan: page.may(Right::PlanCapacity),
+        young: latest
+            .iter()
+            .any(|one| one.evaluation.outcome.as_ref().is_err_and(|reason| reason.code == "too_short")),
     };
     render(&template).map_err(|e| PageError::new(&page, e))
 }
@@ -349,16 +354,24 @@ fn chart(
             let points: Vec<_> = points.map(|(hour, v)| (paths.start_ms + hour * HOUR_MS, *v)).collect();
             peaks(&points, step)
         };
-        let (low, high) = (path(&paths.p10), path(&paths.p90));
+        // Beside the measured peaks of days stand those that are foretold, not the largest of the hours' paths.
+        let by_day = |(day, peak): (i64, &[f64; 3])| (paths.start_ms + day * DAY_MS, *peak);
+        let [low, mid, high] = if step == DAY && !paths.peaks.is_empty() {
+            let days: Vec<_> = (0..).zip(paths.peaks.iter().take(hours / DAY)).map(by_day).collect();
+            [0, 1, 2].map(|which| days.iter().map(|(at, peak)| (*at, peak[which])).collect())
+        } else {
+            [path(&paths.p10), path(&paths.p50), path(&paths.p90)]
+        };
+        let (interval, median) = if step == DAY {
+            ("capacity.interval_daily", "capacity.median_daily")
+        } else {
+            ("capacity.interval", "capacity.median")
+        };
         chart.bands.push(Band {
-            label: page.t("capacity.interval"),
+            label: page.t(interval),
             points: low.iter().zip(&high).map(|((at, low), (_, high))| (*at, *low, *high)).collect(),
         });
-        chart.lines.push(Line {
-            label: page.t("capacity.median"),
-            points: path(&paths.p50),
-            style: LineStyle::Dashed,
-        });
+        chart.lines.push(Line { label: page.t(median), points: mid, style: LineStyle::Dashed });
     }
     chart
 }

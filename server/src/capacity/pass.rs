@@ -18,7 +18,10 @@ use crate::app::App;
 use crate::config::Capacity;
 use crate::records::forecasts::{self, Run};
 use crate::records::{RecordsError, capacity_components, hosts};
-use crate::time::{Millis, millis, now_ms};
+use crate::time::{Millis, SECOND_MS, millis, now_ms};
+
+/// How often hosts that are too new for a forecast are looked at.
+const YOUNG_INTERVAL_MS: Millis = 2 * 60 * SECOND_MS;
 
 /// Which hosts a pass looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +30,7 @@ pub enum Scope {
     AllHosts,
     /// All of them, and the whole history is read again: a person asks, perhaps after an import.
     AllHostsAnew,
-    /// Those without any evaluation.
+    /// Those without any evaluation, and those that are too new for a forecast: what is seen of them changes by the minute.
     NewHosts,
 }
 
@@ -196,11 +199,24 @@ async fn instances(app: &App, scope: Scope) -> Result<Vec<String>, RecordsError>
             let all = hosts::list(db)?.into_iter().map(|host| host.instance);
             let known = match scope {
                 Scope::AllHosts | Scope::AllHostsAnew => Vec::new(),
-                Scope::NewHosts => forecasts::instances(db)?,
+                Scope::NewHosts => settled(&forecasts::latest(db)?, now_ms()),
             };
             Ok(all.filter(|instance| !known.contains(instance)).collect())
         })
         .await
+}
+
+/// Hosts that need not be looked at again before the next whole pass.
+fn settled(latest: &[forecasts::Latest], now_ms: Millis) -> Vec<String> {
+    let is_settled = |evaluation: &Evaluation| {
+        let too_new = evaluation.outcome.as_ref().is_err_and(|reason| reason.code == "too_short");
+        !too_new || now_ms - evaluation.made_at_ms < YOUNG_INTERVAL_MS
+    };
+    let mut settled = BTreeMap::new();
+    for one in latest {
+        *settled.entry(one.evaluation.key.instance.as_str()).or_insert(true) &= is_settled(&one.evaluation);
+    }
+    settled.into_iter().filter(|(_, settled)| *settled).map(|(instance, _)| instance.to_owned()).collect()
 }
 
 fn forget_retired(db: &crate::records::rusqlite::Connection) -> Result<(), RecordsError> {

@@ -123,6 +123,8 @@ pub(super) struct Queries {
     pub enough: String,
     /// Use of each hour, in the same unit as `now`.
     pub history: String,
+    /// Use of each minute, where samples come so often, in the same unit.
+    pub recent: String,
 }
 
 /// The queries of a kind of resource.
@@ -155,6 +157,7 @@ fn queries_of(kind: ResourceKind, host: &str) -> Queries {
                 last_seen: format!("{by} (ts_of_last_over_time({used}[{LISTED_FOR}]))"),
                 enough: format!("{by} (count_over_time({used}[{RECENT}]) >= 2)"),
                 history: format!("{by} (max_over_time({used}[1h]))"),
+                recent: format!("{by} (last_over_time({used}[1m]))"),
             }
         }
         ResourceKind::Memory => {
@@ -169,6 +172,7 @@ fn queries_of(kind: ResourceKind, host: &str) -> Queries {
                 last_seen: format!("ts_of_last_over_time({available}[{LISTED_FOR}])"),
                 enough: format!("count_over_time({available}[5m] offset 10m)"),
                 history: format!("100 * (1 - min_over_time({available}[1h]) / last_over_time({total}[1h]))"),
+                recent: format!("100 * (1 - min_over_time({available}[1m]) / last_over_time({total}[1m]))"),
             }
         }
         ResourceKind::Cpu => {
@@ -188,6 +192,7 @@ fn queries_of(kind: ResourceKind, host: &str) -> Queries {
                 last_seen: seen(LISTED_FOR),
                 enough: format!("count by (instance) (count_over_time({idle}[5m] offset 10m))"),
                 history: busy("1h"),
+                recent: busy("1m"),
             }
         }
     }
@@ -207,6 +212,7 @@ fn of_filesystem(host: &str, size: &str, left: &str) -> Queries {
         last_seen: format!("ts_of_last_over_time({left}[{LISTED_FOR}])"),
         enough: format!("count_over_time({left}[{RECENT}]) >= 2"),
         history: format!("last_over_time({size}[1h]) - min_over_time({left}[1h])"),
+        recent: format!("last_over_time({size}[1m]) - min_over_time({left}[1m])"),
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) async fn run(app: &App) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Use of hosts in the hours that end at some times, read once each.
+/// Peaks of hosts in the days that end at some times, read once each.
 #[derive(Debug, Default)]
 struct Figures {
     read: HashMap<(String, ResourceKind, Millis), BTreeMap<ResourceKey, f64>>,
@@ -71,7 +71,9 @@ impl Figures {
         if let Some(known) = self.read.get(&place) {
             return known.get(key).copied();
         }
-        let known = match source.instant(&queries(key.kind, &key.instance).history, at_ms).await {
+        // The peak of the day that ends then, as the forecast has it.
+        let day = format!("max_over_time(({})[23h59m:1h])", queries(key.kind, &key.instance).history);
+        let known = match source.instant(&day, at_ms).await {
             Ok(readings) => super::usage::by_key(key.kind, &readings),
             Err(error) => {
                 tracing::warn!(host.instance = key.instance, %error, "use for a score not read");

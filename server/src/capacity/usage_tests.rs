@@ -107,6 +107,7 @@ fn judged(standing: Standing) -> Evaluation {
         threshold_percent: 90.0,
         current_percent: Some(96.0),
         standing,
+        recent: Vec::new(),
         history: siaga_forecast::HourlySeries { start_ms: 0, values: vec![50.0; 3] },
     };
     evaluate(&subject, 3 * HOUR_MS, DAY_MS).0

@@ -72,9 +72,23 @@ pub(super) fn dates(page: &Page, made: &Made, now_ms: Millis) -> [String; 3] {
     }
 }
 
-/// Why there is no forecast.
+/// Why there is no forecast, and what an early look says meanwhile.
 pub(super) fn reason(page: &Page, reason: &Reason) -> String {
     let number = |number: Option<u64>| number.unwrap_or(0).to_string();
+    if let Some(look) = reason.early.filter(|_| reason.code == "too_short") {
+        let time = |at: Option<Millis>| page.datetime_short(at.unwrap_or(look.reach_ms));
+        let key = if look.likely_ms.is_some() { "capacity.early.within" } else { "capacity.early.beyond" };
+        return page.tv(
+            key,
+            &[
+                ("seen", &page.duration_exact(look.seen_ms)),
+                ("reach", &time(None)),
+                ("earliest", &time(look.earliest_ms)),
+                ("likely", &time(look.likely_ms)),
+                ("need", &number(reason.need)),
+            ],
+        );
+    }
     page.tv(
         &format!("capacity.reason.{}", reason.code),
         &[("have", &number(reason.have)), ("need", &number(reason.need))],
@@ -192,7 +206,7 @@ mod tests {
     fn evaluation(state: State, likely_ms: Option<Millis>, used: f64) -> Evaluation {
         let crossing = Crossing::Within { earliest_ms: likely_ms, likely_ms, latest_ms: None };
         let outcome = match likely_ms {
-            None => Err(Reason { code: "too_short".to_owned(), have: Some(3), need: Some(24) }),
+            None => Err(Reason { have: Some(3), need: Some(24), ..Reason::plain("too_short") }),
             Some(_) => Ok(examples::made(crossing)),
         };
         let key = ResourceKey {
@@ -233,7 +247,7 @@ mod tests {
         for language in [Language::Indonesian, Language::English] {
             let page = Page::detached(language, "LPSE", TimeZoneName::default(), false);
             for code in ["too_short", "stale", "counter", "unusable", "interrupted", "unconfirmed"] {
-                let text = reason(&page, &Reason { code: code.to_owned(), have: Some(3), need: Some(24) });
+                let text = reason(&page, &Reason { have: Some(3), need: Some(24), ..Reason::plain(code) });
                 assert!(!text.contains("capacity.") && !text.contains("%{"), "{text}");
             }
             for code in [

@@ -109,10 +109,10 @@ pub fn store(
     )?;
     let mut upsert = db.prepare_cached(
         "INSERT INTO forecast_latest (instance, resource, item, forecast_id, running, counted_ms, since_ms, \
-         paths_start_ms, paths) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+         paths_start_ms, paths, peaks) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
          ON CONFLICT (instance, resource, item) DO UPDATE SET forecast_id = excluded.forecast_id, \
          running = excluded.running, counted_ms = excluded.counted_ms, since_ms = excluded.since_ms, \
-         paths_start_ms = excluded.paths_start_ms, paths = excluded.paths",
+         paths_start_ms = excluded.paths_start_ms, paths = excluded.paths, peaks = excluded.peaks",
     )?;
     upsert.execute(params![
         key.instance,
@@ -123,29 +123,39 @@ pub fn store(
         memory.counted_ms,
         memory.since_ms,
         paths.map(|paths| paths.start_ms),
-        paths.map(to_blob)
+        paths.map(|paths| to_blob(hours(paths))),
+        paths.map(|paths| to_blob(paths.peaks.iter().copied()))
     ])?;
+    // What said only why there is no forecast holds nobody to account: the newest is enough.
+    let mut forget = db.prepare_cached(
+        "DELETE FROM forecasts WHERE instance = ?1 AND resource = ?2 AND item = ?3 AND made IS NULL AND id <> ?4",
+    )?;
+    forget.execute(params![key.instance, key.kind.code(), key.item, id])?;
     Ok(())
 }
 
-/// Paths as 32-bit floats, the three of an hour side by side: a percentage needs no more.
-fn to_blob(paths: &Paths) -> Vec<u8> {
-    let hours = paths.p10.iter().zip(&paths.p50).zip(&paths.p90);
-    #[expect(clippy::cast_possible_truncation, reason = "seven digits of a percentage are plenty")]
-    hours.flat_map(|((a, b), c)| [*a, *b, *c]).flat_map(|value| (value as f32).to_le_bytes()).collect()
+/// The three paths side by side, hour by hour.
+fn hours(paths: &Paths) -> impl Iterator<Item = [f64; 3]> {
+    paths.p10.iter().zip(&paths.p50).zip(&paths.p90).map(|((a, b), c)| [*a, *b, *c])
 }
 
-fn from_blob(start_ms: Millis, blob: &[u8]) -> Paths {
-    let mut paths = Paths { start_ms, p10: Vec::new(), p50: Vec::new(), p90: Vec::new() };
+/// Triples as 32-bit floats: a percentage needs no more.
+fn to_blob(triples: impl Iterator<Item = [f64; 3]>) -> Vec<u8> {
+    #[expect(clippy::cast_possible_truncation, reason = "seven digits of a percentage are plenty")]
+    triples.flatten().flat_map(|value| (value as f32).to_le_bytes()).collect()
+}
+
+fn from_blob(blob: &[u8]) -> Vec<[f64; 3]> {
     let values = blob.as_chunks::<4>().0.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes)));
-    for (index, value) in values.enumerate() {
-        match index % 3 {
-            0 => paths.p10.push(value),
-            1 => paths.p50.push(value),
-            _ => paths.p90.push(value),
-        }
-    }
-    paths
+    let values: Vec<f64> = values.collect();
+    values.as_chunks::<3>().0.to_vec()
+}
+
+fn to_paths(start_ms: Millis, hours: &[u8], peaks: Option<Vec<u8>>) -> Paths {
+    let hours = from_blob(hours);
+    let path = |which: usize| hours.iter().map(|hour| hour[which]).collect();
+    let peaks = peaks.map(|blob| from_blob(&blob)).unwrap_or_default();
+    Paths { start_ms, p10: path(0), p50: path(1), p90: path(2), peaks }
 }
 
 pub(super) const COLUMNS: &str = "f.instance, f.resource, f.item, f.made_at_ms, f.data_end_ms, f.known_hours, f.full_value, \
@@ -244,19 +254,19 @@ pub fn one(db: &Connection, key: &ResourceKey) -> Result<Option<(Latest, Option<
     let found = db
         .query_row(
             &format!(
-                "SELECT {COLUMNS}, l.running, l.counted_ms, l.since_ms, l.paths_start_ms, l.paths \
+                "SELECT {COLUMNS}, l.running, l.counted_ms, l.since_ms, l.paths_start_ms, l.paths, l.peaks \
                  FROM forecast_latest l JOIN forecasts f ON f.id = l.forecast_id \
                  WHERE l.instance = ?1 AND l.resource = ?2 AND l.item = ?3"
             ),
             params![key.instance, key.kind.code(), key.item],
             |row| {
                 let (start, blob): (Option<Millis>, Option<Vec<u8>>) = (row.get(19)?, row.get(20)?);
-                Ok((with_memory(row)?, start.zip(blob)))
+                let peaks: Option<Vec<u8>> = row.get(21)?;
+                Ok((with_memory(row)?, start.zip(blob).map(|(start, hours)| to_paths(start, &hours, peaks))))
             },
         )
         .optional()?;
     let Some(((row, memory), paths)) = found else { return Ok(None) };
-    let paths = paths.map(|(start, blob)| from_blob(start, &blob));
     Ok(Some((Latest { evaluation: read(row)?, memory }, paths)))
 }
 

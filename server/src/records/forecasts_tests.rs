@@ -43,9 +43,15 @@ type Outcome = std::result::Result<Made, Reason>;
 #[test]
 fn what_is_stored_reads_back() {
     let records = Records::in_memory().unwrap();
-    let paths = Paths { start_ms: 9, p10: vec![1.5, 2.5], p50: vec![3.5, 4.5], p90: vec![5.5, 6.5] };
+    let paths = Paths {
+        start_ms: 9,
+        p10: vec![1.5, 2.5],
+        p50: vec![3.5, 4.5],
+        p90: vec![5.5, 6.5],
+        peaks: vec![[2.5, 4.5, 6.5]],
+    };
     let memory = SignalMemory { running: 2, counted_ms: 3, since_ms: Some(4) };
-    let refused: Outcome = Err(Reason { code: "too_short".to_owned(), have: Some(3), need: Some(24) });
+    let refused: Outcome = Err(Reason { have: Some(3), need: Some(24), ..Reason::plain("too_short") });
     let first = evaluation("/", 10, Ok(made()));
     let second = evaluation("/new", 10, refused);
     records

@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0012_service_decisions.sql"),
     include_str!("migrations/0013_mail_outbox.sql"),
     include_str!("migrations/0014_capacity_services.sql"),
+    include_str!("migrations/0015_forecast_peaks.sql"),
 ];
 
 /// Schema of a database, and the newest one known.

@@ -115,13 +115,12 @@ fn percent(page: &Page, value: Option<f64>) -> String {
     value.map_or_else(|| "–".to_owned(), |value| page.percent(value))
 }
 
-/// The forecast of the next period: likely value and interval.
+/// The forecast of the next period: its highest likely peak, beside the highest that was measured.
 fn ahead(page: &Page, evaluation: &Evaluation) -> String {
-    let point = evaluation
-        .outcome
-        .as_ref()
-        .ok()
-        .and_then(|made| made.horizons.iter().find(|point| point.days == FORECAST_DAYS));
+    let point = evaluation.outcome.as_ref().ok().and_then(|made| {
+        let within = made.horizons.iter().filter(|point| point.days <= FORECAST_DAYS);
+        within.max_by(|a, b| a.p50.total_cmp(&b.p50))
+    });
     point.map_or_else(
         || "–".to_owned(),
         |p| format!("{} ({}–{})", page.percent(p.p50), page.number(p.p10, 1), page.percent(p.p90)),
@@ -199,7 +198,7 @@ mod tests {
                 outcome: if forecast {
                     Ok(Made { horizons, ..examples::made(Crossing::Never) })
                 } else {
-                    Err(Reason { code: "too_short".to_owned(), have: Some(3), need: Some(24) })
+                    Err(Reason { have: Some(3), need: Some(24), ..Reason::plain("too_short") })
                 },
                 ..examples::disk(0, Crossing::Never)
             },

@@ -64,6 +64,8 @@ pub(super) fn servers(page: &Page, fleet: &Fleet) -> Card {
 pub(super) async fn capacity(app: &App, page: &Page, now: Millis) -> Result<(Card, Block), ApiError> {
     let (latest, _) = newest(app).await?;
     let forecast = latest.iter().any(|latest| latest.evaluation.outcome.is_ok());
+    let early =
+        latest.iter().any(|latest| latest.evaluation.outcome.as_ref().is_err_and(|r| r.early.is_some()));
     let near: Vec<_> = latest
         .iter()
         .map(|latest| &latest.evaluation)
@@ -98,7 +100,11 @@ pub(super) async fn capacity(app: &App, page: &Page, now: Millis) -> Result<(Car
         title: page.t("overview.limits"),
         href: "/kapasitas",
         rows,
-        empty: page.t(if forecast { "overview.no_limit" } else { "overview.no_forecast" }),
+        empty: page.t(match (forecast, early) {
+            (true, _) => "overview.no_limit",
+            (false, true) => "overview.early_forecast",
+            (false, false) => "overview.no_forecast",
+        }),
     };
     let first = near.first();
     let card = Card {

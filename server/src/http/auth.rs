@@ -81,7 +81,7 @@ pub(super) async fn guard(access: Access, kind: Kind, request: Request, next: Ne
     }
     let by_session = matches!(principal, Some(Principal::User(user)) if user.by_session);
     if by_session && !request.method().is_safe() && !same_site(request.headers()) {
-        return ApiError::forbidden("the form was sent from another site").into_response();
+        return ApiError::forbidden(FROM_ANOTHER_SITE).into_response();
     }
     next.run(request).await
 }
@@ -105,6 +105,9 @@ pub(crate) fn encode_component(text: &str) -> String {
         })
         .collect()
 }
+
+/// What a form is answered with that [`same_site`] does not trust.
+pub const FROM_ANOTHER_SITE: &str = "the form was sent from another site";
 
 /// Whether a browser says that a request comes from this very site. Cookies alone do not prove that (CSRF).
 #[must_use]

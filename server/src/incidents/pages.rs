@@ -100,7 +100,7 @@ impl RowView {
             state_class: state_class(incident.state),
             started: page.datetime(incident.started_at_ms),
             started_short: page.datetime_short(incident.started_at_ms),
-            age: page.duration(until - incident.started_at_ms),
+            age: page.duration_exact(until - incident.started_at_ms),
             handler: incident.handler.unwrap_or_default(),
             number: incident.number,
             instance: incident.cause.instance,

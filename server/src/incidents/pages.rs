@@ -435,8 +435,16 @@ mod tests {
         assert!(shipped.len() > 10);
         for language in [Language::Indonesian, Language::English] {
             let page = Page::detached(language, "LPSE", TimeZoneName::default(), false);
-            let own =
-                ["agent", "drill:lab", "rule:Disk", "rule-evaluation:Disk", "memory", "cpu", "filesystem:/"];
+            let own = [
+                "agent",
+                "identity",
+                "drill:lab",
+                "rule:Disk",
+                "rule-evaluation:Disk",
+                "memory",
+                "cpu",
+                "filesystem:/",
+            ];
             for component in shipped.iter().chain(&own) {
                 let kind = component.split(':').next().unwrap_or("");
                 let name = component_name(&page, component);

@@ -80,12 +80,21 @@ async fn write(
     }
 }
 
+/// The answer as a body; until that is made both count as memory of queries.
+async fn written(app: &App, evaluated: Evaluated) -> Result<Response, PrometheusError> {
+    let held = app.metrics.hold(evaluated.bytes())?;
+    let body = move || {
+        let _held = held;
+        evaluated.body()
+    };
+    write(body).await
+}
+
 async fn query(State(app): State<App>, form: Form) -> Result<Response, PrometheusError> {
     let at = form.time("time")?.unwrap_or_else(now_ms);
     let text = form.required("query")?;
     let answer = app.metrics.instant_with(text, at, overrides(&form)?).await?;
-    let evaluated = Evaluated(answer).limited(form.limit("limit")?);
-    write(move || evaluated.body()).await
+    written(&app, Evaluated(answer).limited(form.limit("limit")?)).await
 }
 
 /// What a request asks for in place of the configuration.
@@ -116,14 +125,13 @@ async fn query_range(State(app): State<App>, form: Form) -> Result<Response, Pro
         ));
     }
     let answer = app.metrics.range_with(text, (start, end), step, overrides(&form)?).await?;
-    let evaluated = Evaluated(answer).limited(form.limit("limit")?);
-    write(move || evaluated.body()).await
+    written(&app, Evaluated(answer).limited(form.limit("limit")?)).await
 }
 
 /// Selectors of one request; each costs a parse and a search.
 const MAX_SELECTORS: usize = 64;
 
-pub(super) fn selectors(form: &Form) -> Result<Vec<Vec<Matcher>>, PrometheusError> {
+pub(crate) fn selectors(form: &Form) -> Result<Vec<Vec<Matcher>>, PrometheusError> {
     let texts: Vec<&str> = form.all("match[]").take(MAX_SELECTORS + 1).collect();
     if texts.len() > MAX_SELECTORS {
         return Err(PrometheusError::bad_parameter(

@@ -3,7 +3,7 @@
 //! in a debug build.
 
 /// Bodies of each target.
-pub(crate) const ROUNDS: usize = 60_000;
+pub(crate) const ROUNDS: usize = 150_000;
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 pub(crate) struct Random(pub(crate) u64);

@@ -158,8 +158,8 @@ async fn rules_are_listed_as_asked_and_agents_are_targets() {
          - name: two\n  rules:\n  - alert: A\n    expr: vector(1)\n  - record: c:d\n    expr: vector(2)\n",
     )
     .unwrap();
-    let siaga = Server::start(&format!("[rules]\ndefaults = false\nfiles = [\"{}\"]\n", rules.display()));
-    let siaga = siaga.await.unwrap();
+    let config = format!("[rules]\ndefaults = false\nfiles = [\"{}\"]\n", rules.display());
+    let siaga = Server::start(&config).await.unwrap();
     let list = async |parameters: &str| {
         let body = siaga.api.get(&format!("/prometheus/api/v1/rules?{parameters}")).await.unwrap();
         let groups = body["data"]["groups"].as_array().unwrap().clone();

@@ -11,7 +11,7 @@ use crate::downsample::{Resolution, Windows};
 use crate::idset::IdSet;
 
 /// Rows of each kind: some seconds in a debug build.
-const ROUNDS: usize = 60_000;
+const ROUNDS: usize = 300_000;
 /// Rows in hexadecimal, without type and checksum, that were trouble or could be.
 const CORPUS: [&str; 7] = [
     // Nothing at all; a count without columns.

@@ -269,6 +269,24 @@ fn deep_and_long_queries_are_refused_or_answered_on_a_small_stack() {
 }
 
 #[test]
+fn labels_do_not_double_without_end() {
+    let doubled = |text: String, _| format!("label_replace({text}, \"x\", \"$1$1\", \"x\", \"(.*)\")");
+    let replaced = (0..40).fold("a".to_owned(), doubled);
+    let joined = |text: String, _| format!("label_join({text}, \"x\", \"\", \"x\", \"x\")");
+    let joined = (0..40).fold("a".to_owned(), joined);
+    for (query, function) in [(replaced, "label_replace"), (joined, "label_join")] {
+        let lines = show(instant(options(), &storage(), &query, 0));
+        assert_eq!(
+            lines,
+            [format!("execution: {function}() would make a label value of more than 65536 bytes")]
+        );
+    }
+    let patterns = vec!["x!~\"a.*\""; 33].join(",");
+    let lines = show(instant(options(), &storage(), &format!("a{{{patterns}}}"), 0));
+    assert_eq!(lines, ["bad_data: a selector has more than 32 regular expressions"]);
+}
+
+#[test]
 fn queries_that_would_explode_end_with_an_error() {
     for query in [
         "sum_over_time({__name__=~\".+\"}[292y:1ms])",

@@ -104,6 +104,9 @@ async fn federation_limits_deletion_and_compression_work_as_in_prometheus() {
         let refused: Value = refused.json().await.unwrap();
         assert_eq!((&refused["status"], &refused["errorType"]), (&json!("error"), &json!("execution")));
     }
+    // Go takes a brace that repeats nothing as itself.
+    let braces = "count(many{host=~\"h{x}|h0[12]\"})";
+    assert_eq!(siaga.api.query(braces, None).await.unwrap()[0]["value"][1], "2");
     let formatted: Value = get("/api/v1/format_query?query=sum(many)by(host)").await.json().await.unwrap();
     assert_eq!(formatted["data"], "sum by (host) (many)");
     let sizes: Value = get("/api/v1/status/tsdb").await.json().await.unwrap();

@@ -42,6 +42,7 @@ mod matcher;
 mod memory;
 mod options;
 mod parse;
+mod patterns;
 mod storage;
 
 pub use answer::{Answer, MatrixSeries, Sample, Value, VectorSample};

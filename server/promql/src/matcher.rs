@@ -148,11 +148,30 @@ pub fn anchored_regex(pattern: &str) -> Result<Regex, RegexError> {
     compile(pattern).map(|(_, regex)| regex)
 }
 
+/// Bytes that a pattern takes when it is compiled: the least of some bounds that suffices.
+///
+/// # Errors
+/// As [`anchored_regex`].
+pub(crate) fn compiled_size(pattern: &str) -> Result<usize, RegexError> {
+    let bounds = [64 << 10, 512 << 10, REGEX_SIZE_LIMIT];
+    let mut outcome = Ok(0);
+    for bound in bounds {
+        outcome = compile_within(pattern, bound).map(|_| bound);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
 fn compile(pattern: &str) -> Result<(Cow<'_, str>, Regex), RegexError> {
-    let build =
-        |p: &str| regex::RegexBuilder::new(&format!("^(?s:{p})$")).size_limit(REGEX_SIZE_LIMIT).build();
+    compile_within(pattern, REGEX_SIZE_LIMIT)
+}
+
+fn compile_within(pattern: &str, size_limit: usize) -> Result<(Cow<'_, str>, Regex), RegexError> {
+    let build = |p: &str| regex::RegexBuilder::new(&format!("^(?s:{p})$")).size_limit(size_limit).build();
     // A group must not close the wrapper's own: "a)(b" is invalid alone.
-    let well_formed = |p: &str| regex_syntax_ok(p);
+    let well_formed = |p: &str| regex::RegexBuilder::new(p).size_limit(size_limit).build().is_ok();
     if well_formed(pattern)
         && let Ok(regex) = build(pattern)
     {
@@ -167,10 +186,6 @@ fn compile(pattern: &str) -> Result<(Cow<'_, str>, Regex), RegexError> {
         Ok(regex) => Ok((Cow::Owned(escaped), regex)),
         Err(_) => Err(RegexError(format!("invalid or unsupported syntax: `{pattern}`"))),
     }
-}
-
-fn regex_syntax_ok(pattern: &str) -> bool {
-    regex::RegexBuilder::new(pattern).size_limit(REGEX_SIZE_LIMIT).build().is_ok()
 }
 
 /// Escapes every `{` that does not begin a repetition like `{2}`, `{2,}` or `{2,3}`.

@@ -31,7 +31,7 @@ part "side by side: 10 samples of a series in each request" \
     "$target/siaga-bench" compare --siaga "$target/siaga-server" --batch 10 --no-queries
 part "memory at 20,000, 200,000 and 1,000,000 active series" \
     "$target/siaga-bench" scale --siaga "$target/siaga-server"
-part "history: a year, of fewer hosts than the full 50 (see --hosts), imported, settled and queried" \
+part "history: a year of one host, imported, settled and queried (make bench-history: of 50 hosts)" \
     "$target/siaga-bench" history --siaga "$target/siaga-server" --hosts 1 --days 365
 part "PromQL: evaluation of range queries over samples in memory" \
     "$target/examples/range_speed"

@@ -6,6 +6,9 @@ pub const JOB: &str = "siaga";
 pub const UP: &str = "up";
 /// The clock of the host `instance` minus the server's in seconds, to about a second. Written by the server.
 pub const HOST_CLOCK_DIFFERENCE: &str = "siaga_host_clock_difference_seconds";
+/// Rows of the store of time series that were found damaged since the server's start; absent while there are none.
+/// Written by the server.
+pub const STORE_DAMAGED_ROWS: &str = "siaga_store_damaged_rows";
 /// Start of the names of all series of forecasts. Written by the server.
 pub const FORECAST_PREFIX: &str = "siaga_forecast_";
 /// Days until `resource` passes its threshold; labels `instance`, `resource`, `item`, `bound` (earliest, likely, latest).

@@ -14,6 +14,8 @@ pub mod console;
 pub mod continuity;
 pub mod discovery;
 pub mod fleet;
+#[cfg(test)]
+mod fuzz;
 pub mod http;
 pub mod incidents;
 pub mod ingest;

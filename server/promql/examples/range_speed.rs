@@ -38,7 +38,7 @@ impl Storage for Memory {
                 _ => Arc::from(&s.timestamps[from..to]),
             };
             shared = Some((source, timestamps.clone()));
-            SeriesData { labels: s.labels.clone(), timestamps, values: s.values[from..to].to_vec() }
+            SeriesData::with_shared_times(s.labels.clone(), timestamps, s.values[from..to].to_vec())
         };
         Ok(self.0.iter().filter(wanted).map(cut).collect())
     }
@@ -72,7 +72,7 @@ fn data() -> Memory {
                 total += random() * 15.0;
                 if series < 8 { total } else { random() }
             });
-            out.push(SeriesData { labels, timestamps: times.clone(), values: values.collect() });
+            out.push(SeriesData::with_shared_times(labels, times.clone(), values.collect()));
         }
     }
     Memory(out)

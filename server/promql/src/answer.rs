@@ -48,6 +48,24 @@ impl Value {
     }
 }
 
+/// What a series holds at one instant. Native histograms are to be a further kind, so nobody may take a sample for a
+/// float without asking.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Sample {
+    /// A plain number.
+    Float(f64),
+}
+
+impl Sample {
+    /// The number, if it is one.
+    pub fn float(&self) -> Option<f64> {
+        match self {
+            Self::Float(value) => Some(*value),
+        }
+    }
+}
+
 /// One series at one instant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VectorSample {
@@ -55,15 +73,31 @@ pub struct VectorSample {
     pub labels: Labels,
     /// Time of evaluation.
     pub t_ms: i64,
-    /// The value.
-    pub value: f64,
+    /// What it holds.
+    pub sample: Sample,
 }
 
-/// One series over time. A step without a value has no point.
+impl VectorSample {
+    /// A number.
+    pub fn of_float(labels: Labels, t_ms: i64, value: f64) -> Self {
+        Self { labels, t_ms, sample: Sample::Float(value) }
+    }
+}
+
+/// One series over time. A step without a value has no point. As in Prometheus, what is no float stands in a list of
+/// its own: that of native histograms will be a further field.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct MatrixSeries {
     /// Labels of the series.
     pub labels: Labels,
-    /// Time and value, ascending in time, never empty.
+    /// Times and floats, ascending in time.
     pub points: Vec<(i64, f64)>,
+}
+
+impl MatrixSeries {
+    /// A series of floats.
+    pub fn of_floats(labels: Labels, points: Vec<(i64, f64)>) -> Self {
+        Self { labels, points }
+    }
 }

@@ -210,7 +210,7 @@ fn vector_samples(series: Vec<Series>, t_ms: i64) -> Vec<VectorSample> {
         .into_iter()
         .filter_map(|s| {
             let value = s.values.first().copied().filter(|v| !is_absent(*v))?;
-            Some(VectorSample { labels: s.labels, t_ms, value })
+            Some(VectorSample::of_float(s.labels, t_ms, value))
         })
         .collect()
 }
@@ -223,7 +223,7 @@ fn matrix_series(series: Vec<Series>, grid: &Grid) -> Vec<MatrixSeries> {
             points.extend(
                 s.values.iter().enumerate().filter(|(_, v)| !is_absent(**v)).map(|(i, v)| (grid.time(i), *v)),
             );
-            MatrixSeries { labels: s.labels, points }
+            MatrixSeries::of_floats(s.labels, points)
         })
         .filter(|s| !s.points.is_empty())
         .collect();

@@ -41,6 +41,7 @@ pub(crate) fn guard(text: &str, max_length: usize, max_depth: usize) -> Result<G
     check_depth(&text, &tokens, max_depth)?;
     check_numbers(&text, &tokens)?;
     check_durations(&text, &tokens)?;
+    crate::patterns::check(&text, &tokens)?;
     Ok(Guarded { text, tokens })
 }
 

@@ -6,8 +6,10 @@
 //! names), `eval` walks the tree once. Every node is evaluated for all steps at a time: a vector is a list of
 //! series, each with one column that has a cell for every step. Each selector is fetched once for the whole window.
 //!
-//! Semantics are Prometheus 3's for float samples. Native histograms are not there yet: a column is the one
-//! place that knows samples are floats (`eval::column`), and the place where another kind joins it.
+//! Semantics are Prometheus 3's for float samples. Native histograms are not there yet, but the types have their place:
+//! a [`Sample`] is of a kind that must be asked for, series that a storage gives ([`SeriesData`]) and an answer holds
+//! ([`MatrixSeries`]) keep each kind in a list of its own, and within the evaluator a column (`eval::column`) is the one
+//! place that knows that its cells are floats.
 //!
 //! ```
 //! use siaga_promql::{Engine, EngineOptions, Labels, Matcher, SelectBudget, SelectHints, SeriesData, Storage, StorageError, Value};
@@ -22,7 +24,7 @@
 //! let engine = Engine::new(EngineOptions::default());
 //! let query = engine.parse("up + 1")?;
 //! let answer = engine.instant(&One, &query, 2_000)?;
-//! assert!(matches!(answer.value, Value::Vector(v) if v[0].value == 2.0));
+//! assert!(matches!(answer.value, Value::Vector(v) if v[0].sample.float() == Some(2.0)));
 //! # Ok::<(), siaga_promql::QueryError>(())
 //! ```
 
@@ -40,14 +42,15 @@ mod matcher;
 mod memory;
 mod options;
 mod parse;
+mod patterns;
 mod storage;
 
-pub use answer::{Answer, MatrixSeries, Value, VectorSample};
+pub use answer::{Answer, MatrixSeries, Sample, Value, VectorSample};
 pub use engine::{Engine, Query};
 pub use error::QueryError;
 pub use format::{format_value, push_value};
 pub use labels::{Labels, METRIC_NAME, Pair};
-pub use matcher::{CompiledMatcher, MatchOp, Matcher, RegexError, anchored_regex};
+pub use matcher::{CompiledMatcher, MatchOp, Matcher, RegexError, SelectorBounds, anchored_regex};
 pub use memory::{MemoryPool, Reservation};
 pub use options::EngineOptions;
 pub use storage::{

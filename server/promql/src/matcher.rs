@@ -1,8 +1,11 @@
 //! Label matchers as a query writes them, and their compiled form for whoever stores series.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use regex::Regex;
+
+use crate::QueryError;
 
 /// How a matcher compares a label with its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,6 +42,21 @@ impl Matcher {
         Self { name: name.into(), op, value: value.into() }
     }
 
+    /// The matcher with its pattern, if it has one, as the crate `regex` takes it: Go is more lenient with braces.
+    ///
+    /// # Errors
+    /// The pattern is no valid regular expression, or too large.
+    pub fn portable(self) -> Result<Self, RegexError> {
+        if matches!(self.op, MatchOp::Equal | MatchOp::NotEqual) {
+            return Ok(self);
+        }
+        let value = match compile(&self.value)?.0 {
+            Cow::Borrowed(_) => Arc::clone(&self.value),
+            Cow::Owned(pattern) => pattern.into(),
+        };
+        Ok(Self { value, ..self })
+    }
+
     /// The matcher with its regular expression compiled.
     ///
     /// # Errors
@@ -51,6 +69,39 @@ impl Matcher {
             MatchOp::NotRegex => Test::NotRegex(anchored_regex(&self.value)?),
         };
         Ok(CompiledMatcher { name: self.name.clone(), test })
+    }
+}
+
+/// Conditions of one selector: each costs a walk through what the others left.
+const MAX_MATCHERS: usize = 256;
+/// Regular expressions among them: each may take some megabytes while a storage looks for the series.
+const MAX_PATTERNS: usize = 32;
+
+/// Counts the matchers of one selector.
+#[derive(Debug, Default)]
+pub struct SelectorBounds {
+    matchers: usize,
+    patterns: usize,
+}
+
+impl SelectorBounds {
+    /// To be called with each matcher.
+    ///
+    /// # Errors
+    /// [`QueryError::BadData`]: there are more than a selector may have.
+    pub fn count(&mut self, op: MatchOp) -> Result<(), QueryError> {
+        self.matchers += 1;
+        self.patterns += usize::from(matches!(op, MatchOp::Regex | MatchOp::NotRegex));
+        let refused = |most: usize, what: &str| {
+            Err(QueryError::BadData(format!("a selector has more than {most} {what}")))
+        };
+        if self.matchers > MAX_MATCHERS {
+            return refused(MAX_MATCHERS, "label matchers");
+        }
+        if self.patterns > MAX_PATTERNS {
+            return refused(MAX_PATTERNS, "regular expressions");
+        }
+        Ok(())
     }
 }
 
@@ -87,32 +138,54 @@ impl CompiledMatcher {
 }
 
 /// Largest compiled pattern in bytes: what a pattern may cost in memory.
-const REGEX_SIZE_LIMIT: usize = 8 << 20;
+const REGEX_SIZE_LIMIT: usize = 4 << 20;
 
 /// Compiles a pattern the way Prometheus does: anchored at both ends, `.` matches newlines.
 ///
 /// # Errors
-/// The pattern is no valid regular expression or compiles to more than 8 MiB.
+/// The pattern is no valid regular expression or compiles to more than 4 MiB.
 pub fn anchored_regex(pattern: &str) -> Result<Regex, RegexError> {
-    let build =
-        |p: &str| regex::RegexBuilder::new(&format!("^(?s:{p})$")).size_limit(REGEX_SIZE_LIMIT).build();
+    compile(pattern).map(|(_, regex)| regex)
+}
+
+/// Bytes that a pattern takes when it is compiled: the least of some bounds that suffices.
+///
+/// # Errors
+/// As [`anchored_regex`].
+pub(crate) fn compiled_size(pattern: &str) -> Result<usize, RegexError> {
+    let bounds = [64 << 10, 512 << 10, REGEX_SIZE_LIMIT];
+    let mut outcome = Ok(0);
+    for bound in bounds {
+        outcome = compile_within(pattern, bound).map(|_| bound);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
+fn compile(pattern: &str) -> Result<(Cow<'_, str>, Regex), RegexError> {
+    compile_within(pattern, REGEX_SIZE_LIMIT)
+}
+
+fn compile_within(pattern: &str, size_limit: usize) -> Result<(Cow<'_, str>, Regex), RegexError> {
+    let build = |p: &str| regex::RegexBuilder::new(&format!("^(?s:{p})$")).size_limit(size_limit).build();
     // A group must not close the wrapper's own: "a)(b" is invalid alone.
-    let well_formed = |p: &str| regex_syntax_ok(p);
+    let well_formed = |p: &str| regex::RegexBuilder::new(p).size_limit(size_limit).build().is_ok();
     if well_formed(pattern)
         && let Ok(regex) = build(pattern)
     {
-        return Ok(regex);
+        return Ok((Cow::Borrowed(pattern), regex));
     }
     // Go takes `{` as itself where no repetition follows; Rust refuses it.
     let escaped = escape_plain_braces(pattern);
     if !well_formed(&escaped) {
         return Err(RegexError(format!("invalid or unsupported syntax: `{pattern}`")));
     }
-    build(&escaped).map_err(|_| RegexError(format!("invalid or unsupported syntax: `{pattern}`")))
-}
-
-fn regex_syntax_ok(pattern: &str) -> bool {
-    regex::RegexBuilder::new(pattern).size_limit(REGEX_SIZE_LIMIT).build().is_ok()
+    match build(&escaped) {
+        Ok(regex) => Ok((Cow::Owned(escaped), regex)),
+        Err(_) => Err(RegexError(format!("invalid or unsupported syntax: `{pattern}`"))),
+    }
 }
 
 /// Escapes every `{` that does not begin a repetition like `{2}`, `{2,}` or `{2,3}`.
@@ -163,6 +236,9 @@ mod tests {
     fn plain_braces_are_themselves() {
         assert!(matches("a{b}", "a{b}"));
         assert!(matches("a{2}", "aa"));
+        let portable = |pattern| Matcher::new("a", MatchOp::Regex, pattern).portable().unwrap().value;
+        assert_eq!(&*portable("a{b}{2}"), "a\\{b}{2}");
+        assert_eq!(&*portable("a{2}"), "a{2}");
     }
 
     #[test]

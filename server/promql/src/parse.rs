@@ -13,7 +13,7 @@ use crate::ast::{
 };
 use crate::guard::{Guarded, TokenKind};
 use crate::labels::METRIC_NAME;
-use crate::matcher::anchored_regex;
+use crate::matcher::SelectorBounds;
 use crate::options::EngineOptions;
 use crate::{MatchOp, Matcher, QueryError, functions};
 
@@ -197,6 +197,7 @@ fn selector(parsed: &pp::VectorSelector) -> Result<Selector, QueryError> {
         return Err(bad("alternatives (\"or\") between label matchers are not supported"));
     }
     let mut matchers = Vec::with_capacity(parsed.matchers.matchers.len() + 1);
+    let mut bounds = SelectorBounds::default();
     if let Some(name) = &parsed.name {
         matchers.push(Matcher::new(METRIC_NAME, MatchOp::Equal, name.as_str()));
     }
@@ -207,10 +208,9 @@ fn selector(parsed: &pp::VectorSelector) -> Result<Selector, QueryError> {
             ParsedOp::Re(_) => MatchOp::Regex,
             ParsedOp::NotRe(_) => MatchOp::NotRegex,
         };
-        if matches!(op, MatchOp::Regex | MatchOp::NotRegex) {
-            anchored_regex(&m.value).map_err(|e| bad(e.to_string()))?;
-        }
-        matchers.push(Matcher::new(m.name.as_str(), op, m.value.as_str()));
+        bounds.count(op)?;
+        let matcher = Matcher::new(m.name.as_str(), op, m.value.as_str());
+        matchers.push(matcher.portable().map_err(|e| bad(e.to_string()))?);
     }
     Ok(Selector { matchers: matchers.into(), shift: shift(&parsed.at, &parsed.offset)? })
 }

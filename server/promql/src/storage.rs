@@ -109,8 +109,9 @@ impl SelectBudget {
     }
 }
 
-/// One series with the samples of the window.
+/// One series with the samples of the window: floats. Native histograms will be a further list beside them.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct SeriesData {
     /// Labels with the metric name.
     pub labels: Labels,
@@ -124,7 +125,12 @@ pub struct SeriesData {
 impl SeriesData {
     /// A series whose timestamps are its own.
     pub fn new(labels: Labels, timestamps: Vec<i64>, values: Vec<f64>) -> Self {
-        Self { labels, timestamps: timestamps.into(), values }
+        Self::with_shared_times(labels, timestamps.into(), values)
+    }
+
+    /// A series whose timestamps others may have too.
+    pub fn with_shared_times(labels: Labels, timestamps: Arc<[i64]>, values: Vec<f64>) -> Self {
+        Self { labels, timestamps, values }
     }
 }
 

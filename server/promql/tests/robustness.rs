@@ -195,7 +195,7 @@ fn expression() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn arbitrary_text_never_panics(text in ".{0,60}") {
@@ -231,7 +231,7 @@ proptest! {
             };
             let siaga_promql::Value::Vector(vector) = answer.value else { panic!("no vector") };
             let mut expected: Vec<String> =
-                vector.iter().map(|s| format!("{} {}", s.labels, s.value.to_bits())).collect();
+                vector.iter().map(|s| format!("{} {}", s.labels, s.sample.float().unwrap().to_bits())).collect();
             expected.sort();
             prop_assert_eq!(&lines, &expected, "{} at {}", text, at);
         }
@@ -266,6 +266,24 @@ fn deep_and_long_queries_are_refused_or_answered_on_a_small_stack() {
         let lines = show(instant(options(), &storage(), query, 0));
         assert!(!lines.iter().any(|l| l.starts_with("bad_data")), "{lines:?} {query:.40}");
     }
+}
+
+#[test]
+fn labels_do_not_double_without_end() {
+    let doubled = |text: String, _| format!("label_replace({text}, \"x\", \"$1$1\", \"x\", \"(.*)\")");
+    let replaced = (0..40).fold("a".to_owned(), doubled);
+    let joined = |text: String, _| format!("label_join({text}, \"x\", \"\", \"x\", \"x\")");
+    let joined = (0..40).fold("a".to_owned(), joined);
+    for (query, function) in [(replaced, "label_replace"), (joined, "label_join")] {
+        let lines = show(instant(options(), &storage(), &query, 0));
+        assert_eq!(
+            lines,
+            [format!("execution: {function}() would make a label value of more than 65536 bytes")]
+        );
+    }
+    let patterns = vec!["x!~\"a.*\""; 33].join(",");
+    let lines = show(instant(options(), &storage(), &format!("a{{{patterns}}}"), 0));
+    assert_eq!(lines, ["bad_data: a selector has more than 32 regular expressions"]);
 }
 
 #[test]

@@ -75,7 +75,10 @@ fn readings(value: Value) -> Vec<Reading> {
     match value {
         Value::Vector(samples) => samples
             .iter()
-            .map(|sample| Reading { labels: own(&sample.labels), points: vec![(sample.t_ms, sample.value)] })
+            .filter_map(|one| {
+                let points = vec![(one.t_ms, one.sample.float()?)];
+                Some(Reading { labels: own(&one.labels), points })
+            })
             .collect(),
         Value::Matrix(series) => {
             series.into_iter().map(|one| Reading { labels: own(&one.labels), points: one.points }).collect()

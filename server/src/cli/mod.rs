@@ -1,5 +1,6 @@
 //! The command line: one subcommand a role of the program.
 
+mod allocator;
 mod backup;
 mod client;
 mod drill;
@@ -113,6 +114,7 @@ enum Command {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
+    allocator::set_up();
     // What this program writes is read by its own user alone: passwords' hashes, tokens, the audit trail, backups.
     let _ = rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let filter = EnvFilter::try_from_env("SIAGA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));

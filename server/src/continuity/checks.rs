@@ -72,7 +72,7 @@ fn http_finding(answer: Answer, wanted_status: u16) -> (bool, String) {
 fn promql_finding(value: &Value, comparison: Comparison) -> (bool, String) {
     let values: Vec<f64> = match value {
         Value::Scalar { value, .. } => vec![*value],
-        Value::Vector(samples) => samples.iter().map(|sample| sample.value).collect(),
+        Value::Vector(samples) => samples.iter().filter_map(|one| one.sample.float()).collect(),
         Value::String { .. } | Value::Matrix(_) => Vec::new(),
     };
     match (values.iter().find(|found| !comparison.holds(**found)), values.first()) {
@@ -91,10 +91,7 @@ mod tests {
     fn a_query_holds_if_it_has_values_and_all_of_them_fit() {
         let vector = |values: &[f64]| {
             Value::Vector(
-                values
-                    .iter()
-                    .map(|value| VectorSample { labels: Labels::empty(), t_ms: 0, value: *value })
-                    .collect(),
+                values.iter().map(|value| VectorSample::of_float(Labels::empty(), 0, *value)).collect(),
             )
         };
         let wanted = Comparison::parse(">= 1").unwrap();

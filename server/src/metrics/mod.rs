@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
-use siaga_promql::{Answer, Engine, EngineOptions, MemoryPool, Query};
+use siaga_promql::{Answer, Engine, EngineOptions, MemoryPool, Query, Reservation};
 use siaga_protocol::metric_names::JOB;
 use siaga_tsdb::{Batch, Labels, Limits, Matcher, Options, SeriesSamples, Synchronous, Tsdb};
 use tokio::sync::Semaphore;
@@ -23,6 +23,7 @@ use crate::time::{Millis, now_ms};
 pub use catalogue::{Catalogue, MetricInfo};
 pub use siaga_promql::QueryError;
 pub use siaga_tsdb::{AppendError, Appended, MaintainReport, SelectError, Stats};
+pub(crate) use storage::to_store_matchers;
 
 /// File of the store in the data folder.
 const FILE: &str = "metrics/series.db";
@@ -61,6 +62,16 @@ pub struct Overrides {
     pub timeout: Option<std::time::Duration>,
     /// How far back an instant selector looks.
     pub lookback: Option<std::time::Duration>,
+}
+
+/// Tells a query that nobody waits for it any more: when the future that asked it is dropped.
+#[derive(Default)]
+struct Abandoned(Arc<AtomicBool>);
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Store and evaluator. Cheap to clone.
@@ -180,8 +191,8 @@ impl Metrics {
         at_ms: Millis,
         overrides: Overrides,
     ) -> Result<Answer, QueryError> {
-        let work = move |engine: &Engine, store: &storage::StoreView, query: &Query| {
-            engine.instant(store, query, at_ms)
+        let work = move |engine: &Engine, store: &storage::StoreView, query: &Query, cancel| {
+            engine.instant_cancelable(store, query, at_ms, Some(cancel))
         };
         self.evaluate(query.to_owned(), overrides, work).await
     }
@@ -211,8 +222,8 @@ impl Metrics {
         step_ms: Millis,
         overrides: Overrides,
     ) -> Result<Answer, QueryError> {
-        let work = move |engine: &Engine, store: &storage::StoreView, query: &Query| {
-            engine.range(store, query, start_ms, end_ms, step_ms)
+        let work = move |engine: &Engine, store: &storage::StoreView, query: &Query, cancel| {
+            engine.range_cancelable(store, query, (start_ms, end_ms), step_ms, Some(cancel))
         };
         self.evaluate(query.to_owned(), overrides, work).await
     }
@@ -233,18 +244,30 @@ impl Metrics {
         &self,
         text: String,
         overrides: Overrides,
-        work: impl FnOnce(&Engine, &storage::StoreView, &Query) -> Result<Answer, QueryError> + Send + 'static,
+        work: impl FnOnce(&Engine, &storage::StoreView, &Query, Arc<AtomicBool>) -> Result<Answer, QueryError>
+        + Send
+        + 'static,
     ) -> Result<Answer, QueryError> {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let abandoned = Abandoned::default();
+        let cancel = Arc::clone(&abandoned.0);
         let view = storage::StoreView::new(self.store.clone());
         let engine = self.engine(overrides);
         spawn(move || {
             let _permit = permit;
             let query = engine.parse(&text)?;
-            work(&engine, &view, &query)
+            work(&engine, &view, &query, cancel)
         })
         .await
         .unwrap_or_else(|| Err(QueryError::Internal("the evaluation was interrupted".to_owned(), None)))
+    }
+
+    /// Counts bytes of an answer among the memory of queries, until this is dropped.
+    ///
+    /// # Errors
+    /// There is not enough beside what runs.
+    pub fn hold(&self, bytes: usize) -> Result<Reservation, QueryError> {
+        self.memory.reserve(bytes)
     }
 
     /// Label sets of the series that satisfy any of `selectors` and have samples in the range.
@@ -321,6 +344,12 @@ impl Metrics {
     pub async fn stats(&self) -> anyhow::Result<Stats> {
         let store = self.store.clone();
         Ok(spawn(move || store.stats()).await.context("reading was interrupted")??)
+    }
+
+    /// Rows of the store that were found damaged since the start.
+    #[must_use]
+    pub fn damaged_rows(&self) -> usize {
+        self.store.damaged_rows()
     }
 
     /// Does the store's upkeep that is due.

@@ -67,11 +67,8 @@ impl Storage for StoreView {
 }
 
 fn to_series_data(series: siaga_tsdb::Series) -> SeriesData {
-    SeriesData {
-        labels: Labels::from_shared(Arc::clone(series.labels.shared())),
-        timestamps: series.timestamps,
-        values: series.values,
-    }
+    let labels = Labels::from_shared(Arc::clone(series.labels.shared()));
+    SeriesData::with_shared_times(labels, series.timestamps, series.values)
 }
 
 /// Windows of a resolution that a range must hold before a rate is computed from them: the evaluator extrapolates by
@@ -117,7 +114,7 @@ pub(super) fn to_storage_error(error: SelectError) -> StorageError {
 }
 
 /// The evaluator's matchers as those of the store.
-pub(super) fn to_store_matchers(matchers: &[Matcher]) -> Result<Vec<siaga_tsdb::Matcher>, String> {
+pub(crate) fn to_store_matchers(matchers: &[Matcher]) -> Result<Vec<siaga_tsdb::Matcher>, String> {
     matchers
         .iter()
         .map(|matcher| {

@@ -1,6 +1,8 @@
 //! The answer of an evaluated query as a body in Prometheus' JSON form. Answers of dashboards have tens of thousands of
 //! points, so that they are written straight into the body; only texts pass through the serializer, which escapes them.
 
+use std::borrow::Cow;
+
 use siaga_promql::{Answer, Labels, Value, push_value};
 
 use super::answer::TRUNCATED;
@@ -30,7 +32,7 @@ impl Evaluated {
             _ => false,
         };
         if cut {
-            self.0.warnings.push(TRUNCATED.to_owned());
+            self.0.warnings.insert(0, TRUNCATED.to_owned());
         }
         self
     }
@@ -53,8 +55,10 @@ impl Evaluated {
             }
             Value::Vector(samples) => push_list(&mut out, samples, |out, sample| {
                 push_labels(out, &sample.labels)?;
-                out.push_str(r#","value":"#);
-                push_point(out, sample.t_ms, sample.value);
+                if let Some(value) = sample.sample.float() {
+                    out.push_str(r#","value":"#);
+                    push_point(out, sample.t_ms, value);
+                }
                 out.push('}');
                 Ok(())
             })?,
@@ -70,16 +74,26 @@ impl Evaluated {
             })?,
         }
         out.push('}');
-        for (name, notes) in [("warnings", warnings), ("infos", infos)] {
+        for (name, kind, notes) in [("warnings", "warning", warnings), ("infos", "info", infos)] {
             if !notes.is_empty() {
                 out.push_str(",\"");
                 out.push_str(name);
                 out.push_str("\":");
-                push_list(&mut out, notes, |out, note| push_text(out, note))?;
+                push_list(&mut out, &shown_notes(kind, notes), |out, note| push_text(out, note))?;
             }
         }
         out.push('}');
         Ok(out)
+    }
+
+    /// About as many bytes as the answer takes together with its body.
+    pub(super) fn bytes(&self) -> usize {
+        let points = match &self.0.value {
+            Value::Scalar { .. } | Value::String { .. } => 1,
+            Value::Vector(samples) => samples.len(),
+            Value::Matrix(series) => series.iter().map(|series| series.points.len()).sum(),
+        };
+        self.size() + points * size_of::<(Millis, f64)>()
     }
 
     /// About as many bytes as the body will have.
@@ -92,6 +106,18 @@ impl Evaluated {
             }
         }
     }
+}
+
+/// Notes of a level that an answer carries, as in Prometheus.
+const MAX_NOTES: usize = 10;
+
+/// The notes of a level that are said, and how many are not.
+fn shown_notes<'a>(kind: &str, notes: &'a [String]) -> Vec<Cow<'a, str>> {
+    let mut shown: Vec<_> = notes.iter().take(MAX_NOTES).map(|note| Cow::from(note.as_str())).collect();
+    if let Some(omitted) = notes.len().checked_sub(MAX_NOTES).filter(|omitted| *omitted > 0) {
+        shown.push(format!("{omitted} more {kind} annotations omitted").into());
+    }
+    shown
 }
 
 fn push_list<T>(
@@ -180,8 +206,7 @@ mod tests {
 
     #[test]
     fn series_beyond_the_limit_are_cut_with_a_warning() {
-        let sample =
-            |at| VectorSample { labels: Labels::new([("a", "\n"), ("b", "x")]), t_ms: at, value: 0.5 };
+        let sample = |at| VectorSample::of_float(Labels::new([("a", "\n"), ("b", "x")]), at, 0.5);
         assert_eq!(
             body(Value::Vector(vec![sample(0), sample(2_000), sample(3_000)]), &[]),
             concat!(
@@ -193,10 +218,18 @@ mod tests {
     }
 
     #[test]
+    fn of_many_notes_ten_are_said_and_the_others_counted() {
+        let notes: Vec<String> = (0..13).map(|n| n.to_string()).collect();
+        let shown = shown_notes("info", &notes);
+        assert_eq!((shown.len(), shown[9].as_ref()), (11, "9"));
+        assert_eq!(shown[10], "3 more info annotations omitted");
+        assert_eq!(shown_notes("info", &notes[..10]).len(), 10);
+    }
+
+    #[test]
     fn a_matrix_is_json_with_every_point() {
         let points = vec![(1_700_000_000_050, 1.0), (1_700_000_015_000, -2e-7)];
-        let text =
-            body(Value::Matrix(vec![MatrixSeries { labels: Labels::empty(), points: points.clone() }]), &[]);
+        let text = body(Value::Matrix(vec![MatrixSeries::of_floats(Labels::empty(), points.clone())]), &[]);
         let parsed: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(
             parsed["data"]["result"][0]["values"].to_string(),

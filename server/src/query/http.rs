@@ -75,8 +75,29 @@ async fn write(
     body: impl FnOnce() -> serde_json::Result<String> + Send + 'static,
 ) -> Result<Response, PrometheusError> {
     match tokio::task::spawn_blocking(body).await {
-        Ok(Ok(body)) => Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response()),
-        _ => Ok(ApiError::internal("an answer could not be written").into_response()),
+        Ok(body) => Ok(as_json(body)),
+        Err(_) => Ok(ApiError::internal("an answer could not be written").into_response()),
+    }
+}
+
+/// Bytes of an answer that is written faster than another thread takes to begin: less than a millisecond.
+const SMALL_ANSWER: usize = 256 << 10;
+
+/// The answer as a body; until that is made both count as memory of queries.
+async fn written(app: &App, evaluated: Evaluated) -> Result<Response, PrometheusError> {
+    let bytes = evaluated.bytes();
+    let held = app.metrics.hold(bytes)?;
+    let body = move || {
+        let _held = held;
+        evaluated.body()
+    };
+    if bytes > SMALL_ANSWER { write(body).await } else { Ok(as_json(body())) }
+}
+
+fn as_json(body: serde_json::Result<String>) -> Response {
+    match body {
+        Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(_) => ApiError::internal("an answer could not be written").into_response(),
     }
 }
 
@@ -84,8 +105,7 @@ async fn query(State(app): State<App>, form: Form) -> Result<Response, Prometheu
     let at = form.time("time")?.unwrap_or_else(now_ms);
     let text = form.required("query")?;
     let answer = app.metrics.instant_with(text, at, overrides(&form)?).await?;
-    let evaluated = Evaluated(answer).limited(form.limit("limit")?);
-    write(move || evaluated.body()).await
+    written(&app, Evaluated(answer).limited(form.limit("limit")?)).await
 }
 
 /// What a request asks for in place of the configuration.
@@ -116,14 +136,13 @@ async fn query_range(State(app): State<App>, form: Form) -> Result<Response, Pro
         ));
     }
     let answer = app.metrics.range_with(text, (start, end), step, overrides(&form)?).await?;
-    let evaluated = Evaluated(answer).limited(form.limit("limit")?);
-    write(move || evaluated.body()).await
+    written(&app, Evaluated(answer).limited(form.limit("limit")?)).await
 }
 
 /// Selectors of one request; each costs a parse and a search.
 const MAX_SELECTORS: usize = 64;
 
-pub(super) fn selectors(form: &Form) -> Result<Vec<Vec<Matcher>>, PrometheusError> {
+pub(crate) fn selectors(form: &Form) -> Result<Vec<Vec<Matcher>>, PrometheusError> {
     let texts: Vec<&str> = form.all("match[]").take(MAX_SELECTORS + 1).collect();
     if texts.len() > MAX_SELECTORS {
         return Err(PrometheusError::bad_parameter(

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use crate::app::App;
 
 pub use error::PrometheusError;
+pub(crate) use http::selectors;
 pub use params::Form;
 
 /// Starts the background tasks of this part: there are none.

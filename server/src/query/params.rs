@@ -69,7 +69,7 @@ impl Form {
     }
 
     /// A limit; 0 and absence mean none.
-    pub(super) fn limit(&self, name: &str) -> Result<usize, PrometheusError> {
+    pub(crate) fn limit(&self, name: &str) -> Result<usize, PrometheusError> {
         match self.get(name) {
             None => Ok(usize::MAX),
             Some(text) => match text.parse() {

@@ -7,15 +7,16 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use siaga_promql::{format_value, is_stale_nan};
+use siaga_promql::{MatchOp, SelectorBounds, format_value, is_stale_nan};
 use siaga_protocol::remote_read::{self, MatcherType, QueryResult, ReadQuery, ReadResponse};
 use siaga_protocol::remote_write::{DecodeError, Sample, TimeSeries};
-use siaga_tsdb::{Labels, MatchOp, Matcher, Series};
+use siaga_tsdb::{Labels, Matcher, Series};
 
 use super::http::selectors;
 use super::names::{Escaping, is_plain};
 use super::{Form, PrometheusError};
 use crate::app::App;
+use crate::metrics::to_store_matchers;
 use crate::time::{millis, now_ms};
 
 /// Questions of one request; Prometheus sends one.
@@ -60,7 +61,9 @@ pub(super) async fn read(State(app): State<App>, body: Bytes) -> Result<Response
 }
 
 fn matchers(question: ReadQuery) -> Result<Vec<Matcher>, PrometheusError> {
-    let one = |matcher: remote_read::LabelMatcher| {
+    let mut bounds = SelectorBounds::default();
+    let mut matchers = Vec::with_capacity(question.matchers.len().min(16));
+    for matcher in question.matchers {
         let op = match MatcherType::try_from(matcher.r#type) {
             Ok(MatcherType::Equal) => MatchOp::Equal,
             Ok(MatcherType::NotEqual) => MatchOp::NotEqual,
@@ -70,10 +73,11 @@ fn matchers(question: ReadQuery) -> Result<Vec<Matcher>, PrometheusError> {
                 return Err(PrometheusError::bad_data(format!("matcher type {} is unknown", matcher.r#type)));
             }
         };
-        Matcher::new(&matcher.name, op, &matcher.value)
-            .map_err(|error| PrometheusError::bad_data(error.to_string()))
-    };
-    question.matchers.into_iter().map(one).collect()
+        bounds.count(op)?;
+        let matcher = siaga_promql::Matcher::new(matcher.name, op, matcher.value).portable();
+        matchers.push(matcher.map_err(|error| PrometheusError::bad_data(error.to_string()))?);
+    }
+    to_store_matchers(&matchers).map_err(PrometheusError::bad_data)
 }
 
 fn to_wire(series: Series) -> TimeSeries {
@@ -150,7 +154,64 @@ fn shown(labels: &Labels, name: &str, escaping: Escaping) -> String {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+    use siaga_protocol::remote_read::{LabelMatcher, ReadRequest};
+
     use super::*;
+    use crate::fuzz::{ROUNDS, Random, packed};
+
+    #[test]
+    fn damaged_bodies_of_remote_read_are_questions_or_refused() {
+        let mut random = Random(3);
+        let mut asked = 0;
+        for round in 0..ROUNDS {
+            let matcher = |random: &mut Random| LabelMatcher {
+                r#type: i32::try_from(random.below(5)).unwrap(),
+                name: random.pick(&["__name__", "job", "", "é"]).to_owned(),
+                value: random.pick(&["up", "a{b}", "(a|b)+", ".*", "(", "[a-", ""]).to_owned(),
+            };
+            let question = |random: &mut Random| ReadQuery {
+                start_timestamp_ms: random.next().cast_signed() >> random.below(60),
+                end_timestamp_ms: random.next().cast_signed() >> random.below(60),
+                matchers: (0..random.below(4)).map(|_| matcher(random)).collect(),
+            };
+            let request = ReadRequest {
+                queries: (0..random.below(3)).map(|_| question(&mut random)).collect(),
+                accepted_response_types: (0..random.below(3))
+                    .map(|kind| i32::try_from(kind).unwrap())
+                    .collect(),
+            };
+            let mut body = request.encode_to_vec();
+            if round % 4 > 0 {
+                random.damage(&mut body);
+            }
+            body = packed(&body);
+            if round % 8 == 0 {
+                random.damage(&mut body);
+            }
+            let Ok(request) = remote_read::decode_request(&body, 1 << 16) else { continue };
+            for question in request.queries {
+                let wanted = question.matchers.len();
+                if let Ok(found) = matchers(question) {
+                    assert_eq!(found.len(), wanted);
+                    asked += 1;
+                }
+            }
+        }
+        assert!(asked > ROUNDS / 50, "{asked} questions of {ROUNDS} bodies: the target tests little");
+    }
+
+    #[test]
+    fn a_question_of_too_many_patterns_is_refused() {
+        let matcher = LabelMatcher { r#type: 2, name: "a".to_owned(), value: "a.*".to_owned() };
+        let question = |count: usize| ReadQuery {
+            start_timestamp_ms: 0,
+            end_timestamp_ms: 1,
+            matchers: vec![matcher.clone(); count],
+        };
+        assert!(matchers(question(33)).is_err());
+        assert_eq!(matchers(question(32)).map(|found| found.len()), Ok(32));
+    }
 
     #[test]
     fn names_and_values_are_written_so_that_they_can_be_read_back() {

@@ -29,7 +29,8 @@ pub(super) async fn metadata(State(app): State<App>, form: Form) -> Result<Respo
 }
 
 pub(super) async fn targets(State(app): State<App>, form: Form) -> Result<Json<Value>, ApiError> {
-    let wants_active = form.get("state").is_none_or(|state| state != "dropped");
+    let wants_active = form.get("state").is_none_or(|state| state != "dropped")
+        && form.get("scrapePool").is_none_or(|pool| pool == siaga_protocol::metric_names::JOB);
     let hosts = if wants_active { app.records.run(|db| hosts::list(db)).await? } else { Vec::new() };
     let now = now_ms();
     let active: Vec<Value> = hosts
@@ -45,12 +46,18 @@ pub(super) async fn targets(State(app): State<App>, form: Form) -> Result<Json<V
                 "globalUrl": "",
                 "lastError": "",
                 "lastScrape": last.to_string(),
+                // Agents push: nobody waits for them.
+                "lastScrapeDuration": 0,
                 "scrapeInterval": format!("{}s", host.interval_seconds),
+                "scrapeTimeout": "0s",
                 "health": health,
             })
         })
         .collect();
-    Ok(Json(json!({ "status": "success", "data": { "activeTargets": active, "droppedTargets": [] } })))
+    Ok(Json(json!({
+        "status": "success",
+        "data": { "activeTargets": active, "droppedTargets": [], "droppedTargetCounts": {} }
+    })))
 }
 
 pub(super) async fn exemplars() -> Json<Value> {
@@ -98,10 +105,11 @@ pub(super) async fn tsdb(State(app): State<App>, form: Form) -> Result<Response,
             *pairs.entry(format!("{name}={value}")).or_insert(0) += 1;
         }
     }
-    let mut values: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut values, mut bytes) = (BTreeMap::new(), BTreeMap::new());
     for pair in pairs.keys() {
-        if let Some((name, _)) = pair.split_once('=') {
+        if let Some((name, value)) = pair.split_once('=') {
             *values.entry(name.to_owned()).or_insert(0) += 1;
+            *bytes.entry(name.to_owned()).or_insert(0) += value.len();
         }
     }
     respond(Success::new(json!({
@@ -116,7 +124,7 @@ pub(super) async fn tsdb(State(app): State<App>, form: Form) -> Result<Response,
         "seriesCountByMetricName": largest(names, limit),
         "labelValueCountByLabelName": largest(values, limit),
         "seriesCountByLabelValuePair": largest(pairs, limit),
-        "memoryInBytesByLabelName": [],
+        "memoryInBytesByLabelName": largest(bytes, limit),
         "diskBytes": stats.disk_bytes,
         "usedBytes": stats.used_bytes,
         "damagedRows": stats.damaged_rows,

@@ -104,9 +104,9 @@ async fn run(app: &App, group: &Group, rule: &Rule, at_ms: Millis) -> Result<Out
     let samples: Vec<(Pairs, f64)> = match answer.value {
         Value::Vector(samples) => samples
             .into_iter()
-            .map(|sample| {
-                let labels = sample.labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-                (labels.collect(), sample.value)
+            .filter_map(|one| {
+                let labels = one.labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+                Some((labels.collect(), one.sample.float()?))
             })
             .collect(),
         Value::Scalar { value, .. } => vec![(Pairs::new(), value)],

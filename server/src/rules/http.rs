@@ -2,16 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde::Deserialize;
 use serde_json::{Value, json};
+use siaga_tsdb::Matcher;
 
 use super::alert::{Alert, Alerts};
 use super::engine::{LiveGroup, RuleStatus};
-use super::format::{Kind, Rule};
+use super::format::{Group, Kind, Rule};
 use crate::access::Right;
 use crate::app::App;
-use crate::http::{Params, Routes};
-use crate::query::PrometheusError;
+use crate::http::Routes;
+use crate::query::{Form, PrometheusError, selectors};
 use crate::records::rules::Pairs;
 use crate::time::{Millis, millis};
 
@@ -22,53 +22,139 @@ pub fn routes() -> Routes {
         .get(
             "/prometheus/api/v1/rules",
             Right::ViewServers,
-            "rules and their state (type=alert or record, exclude_alerts)",
+            "rules and their state (type=alert or record, rule_name[], rule_group[], file[], match[], exclude_alerts, group_limit)",
             rules,
         )
         .get("/prometheus/api/v1/alerts", Right::ViewServers, "pending and firing alerts", alerts)
 }
 
-#[derive(Debug, Deserialize)]
-struct RulesParams {
-    r#type: Option<String>,
-    #[serde(default)]
-    exclude_alerts: bool,
-}
-
-async fn rules(
-    State(app): State<App>,
-    Params(params): Params<RulesParams>,
-) -> Result<Json<Value>, PrometheusError> {
-    let wanted = match params.r#type.as_deref() {
-        None | Some("") => None,
-        Some("alert") => Some(true),
-        Some("record") => Some(false),
-        Some(other) => {
-            let reason = format!("not supported value {other:?}");
-            return Err(PrometheusError::bad_parameter("type", reason));
-        }
-    };
+async fn rules(State(app): State<App>, form: Form) -> Result<Json<Value>, PrometheusError> {
+    let wanted = Wanted::new(&form)?;
     let default_ms = millis(app.config.current().rules.interval);
-    let groups: Vec<Value> = app
-        .rules
-        .groups()
-        .iter()
-        .map(|live| group_body(live, default_ms, wanted, !params.exclude_alerts))
-        .collect();
-    Ok(Json(json!({ "status": "success", "data": { "groups": groups } })))
+    let groups = app.rules.groups();
+    let (page, next) = Page::new(&form)?.of(&groups)?;
+    let groups: Vec<Value> = page.iter().filter_map(|live| group_body(live, default_ms, &wanted)).collect();
+    let mut data = json!({ "groups": groups });
+    if let Some(next) = next {
+        data["groupNextToken"] = json!(next);
+    }
+    Ok(Json(json!({ "status": "success", "data": data })))
 }
 
-fn group_body(live: &LiveGroup, default_ms: Millis, wanted: Option<bool>, with_alerts: bool) -> Value {
+/// Which rules a request asks for.
+struct Wanted<'a> {
+    alerting: Option<bool>,
+    names: Vec<&'a str>,
+    groups: Vec<&'a str>,
+    files: Vec<&'a str>,
+    selectors: Vec<Vec<Matcher>>,
+    with_alerts: bool,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(form: &'a Form) -> Result<Self, PrometheusError> {
+        let alerting = match form.get("type") {
+            None => None,
+            Some("alert") => Some(true),
+            Some("record") => Some(false),
+            Some(other) => {
+                let reason = format!("not supported value {other:?}");
+                return Err(PrometheusError::bad_parameter("type", reason));
+            }
+        };
+        let exclude = match form.get("exclude_alerts") {
+            None | Some("0" | "f" | "F" | "false" | "False" | "FALSE") => false,
+            Some("1" | "t" | "T" | "true" | "True" | "TRUE") => true,
+            Some(other) => {
+                let reason = format!("not supported value {other:?}");
+                return Err(PrometheusError::bad_parameter("exclude_alerts", reason));
+            }
+        };
+        Ok(Self {
+            alerting,
+            names: form.all("rule_name[]").collect(),
+            groups: form.all("rule_group[]").collect(),
+            files: form.all("file[]").collect(),
+            selectors: selectors(form)?,
+            with_alerts: !exclude,
+        })
+    }
+
+    fn group(&self, group: &Group) -> bool {
+        (self.groups.is_empty() || self.groups.contains(&group.name.as_str()))
+            && (self.files.is_empty() || self.files.contains(&group.file.as_str()))
+    }
+
+    fn rule(&self, rule: &Rule) -> bool {
+        let label = |name: &str| {
+            rule.labels.iter().find(|(label, _)| label == name).map_or("", |(_, text)| text.source())
+        };
+        let fits = |matchers: &Vec<Matcher>| matchers.iter().all(|m| m.matches(label(m.name())));
+        self.alerting.is_none_or(|alerting| alerting == super::engine::is_alerting(&rule.kind))
+            && (self.names.is_empty() || self.names.contains(&rule.name.as_str()))
+            && (self.selectors.is_empty() || self.selectors.iter().any(fits))
+    }
+
+    /// Whether groups without a rule that is wanted are left out.
+    fn filters_rules(&self) -> bool {
+        self.alerting.is_some() || !self.names.is_empty() || !self.selectors.is_empty()
+    }
+}
+
+/// The part of the groups that a request asks for.
+struct Page<'a> {
+    limit: usize,
+    from: Option<&'a str>,
+}
+
+impl<'a> Page<'a> {
+    fn new(form: &'a Form) -> Result<Self, PrometheusError> {
+        let page = Self { limit: form.limit("group_limit")?, from: form.get("group_next_token") };
+        if page.from.is_some() && page.limit == usize::MAX {
+            let reason = "group_limit needs to be present in order to paginate over the groups";
+            return Err(PrometheusError::bad_parameter("group_next_token", reason));
+        }
+        Ok(page)
+    }
+
+    /// The groups of this page, and what to ask for the next.
+    fn of<'b, G: AsRef<LiveGroup>>(
+        &self,
+        groups: &'b [G],
+    ) -> Result<(&'b [G], Option<String>), PrometheusError> {
+        let token = |live: &G| format!("{};{}", live.as_ref().group.file, live.as_ref().group.name);
+        let start = match self.from {
+            None => Some(0),
+            Some(from) => groups.iter().position(|live| token(live) == from),
+        };
+        let Some(start) = start else {
+            let reason = "is of no group. Were rule groups changed?";
+            return Err(PrometheusError::bad_parameter("group_next_token", reason));
+        };
+        let rest = groups.get(start..).unwrap_or(&[]);
+        let (page, later) = rest.split_at(self.limit.min(rest.len()));
+        Ok((page, later.first().map(token)))
+    }
+}
+
+/// `None` for a group without anything that is wanted.
+fn group_body(live: &LiveGroup, default_ms: Millis, wanted: &Wanted<'_>) -> Option<Value> {
+    if !wanted.group(&live.group) {
+        return None;
+    }
     let status = live.status().clone();
     let rules: Vec<Value> = live
         .group
         .rules
         .iter()
         .zip(&status.rules)
-        .filter(|(rule, _)| wanted.is_none_or(|alerting| alerting == super::engine::is_alerting(&rule.kind)))
-        .map(|(rule, status)| rule_body(rule, status, with_alerts))
+        .filter(|(rule, _)| wanted.rule(rule))
+        .map(|(rule, status)| rule_body(rule, status, wanted.with_alerts))
         .collect();
-    json!({
+    if rules.is_empty() && wanted.filters_rules() {
+        return None;
+    }
+    Some(json!({
         "name": live.group.name,
         "file": live.group.file,
         "interval": seconds(live.interval_ms(default_ms)),
@@ -77,7 +163,7 @@ fn group_body(live: &LiveGroup, default_ms: Millis, wanted: Option<bool>, with_a
         "evaluationTime": status.seconds,
         "lastEvaluation": time(status.last_run_ms.unwrap_or(0)),
         "missedEvaluations": status.missed,
-    })
+    }))
 }
 
 fn rule_body(rule: &Rule, status: &RuleStatus, with_alerts: bool) -> Value {

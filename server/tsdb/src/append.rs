@@ -5,6 +5,7 @@ use crate::columns::Columns;
 use crate::error::{AppendError, BadLabels};
 use crate::index;
 use crate::labels::{Labels, METRIC_NAME};
+use crate::logs::{LogRow, Logs};
 use crate::options::{Options, millis};
 use crate::shared::Shared;
 use crate::sync;
@@ -54,6 +55,9 @@ impl<'a> Batch<'a> {
     }
 }
 
+/// Samples of a batch whose log rows are made before it goes to the writer; smaller ones share rows.
+const OWN_ROWS: usize = 2_000;
+
 /// The number of a series that is not known yet.
 pub(crate) const UNKNOWN: u32 = u32::MAX;
 
@@ -76,6 +80,8 @@ pub(crate) struct Prepared {
     ends: Vec<u32>,
     pub(crate) samples: Vec<(i64, f64)>,
     pub(crate) unknown: Vec<Unknown>,
+    /// The batch's log rows, where it is large and all its series are known: made here, so that the writer need not.
+    pub(crate) rows: Option<Vec<LogRow>>,
     /// State of the index when `ids` were looked up.
     pub(crate) removals: u64,
     now_ms: i64,
@@ -112,16 +118,24 @@ impl Prepared {
             }
             ids.push(id.unwrap_or(UNKNOWN));
         }
-        Ok(Self {
+        let mut prepared = Self {
             source: source.into(),
             ids,
             ends: columns.ends().collect(),
             samples: columns.samples().to_vec(),
             unknown,
+            rows: None,
             removals: index.removals(),
             now_ms,
             settled_before_ms: settled_before(&shared.options, now_ms),
-        })
+        };
+        drop(index);
+        if prepared.unknown.is_empty() && prepared.samples.len() >= OWN_ROWS {
+            let mut logs = Logs::default();
+            prepared.each(|id, key, t, value| logs.push(id, key, t, value));
+            prepared.rows = Some(logs.take().collect());
+        }
+        Ok(prepared)
     }
 
     /// Minute of the append, for the account of active series. Never 0, which marks a replay.

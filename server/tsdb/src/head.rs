@@ -39,6 +39,32 @@ pub(crate) struct OpenBucket {
     pub(crate) touched_minute: u32,
 }
 
+/// Samples of one bucket that were new to the head.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewSamples {
+    key: BucketKey,
+    count: usize,
+    oldest_ms: i64,
+    newest_ms: i64,
+}
+
+impl NewSamples {
+    /// One sample.
+    pub(crate) fn one(key: BucketKey, t: i64) -> Self {
+        Self { key, count: 1, oldest_ms: t, newest_ms: t }
+    }
+
+    /// Adds one; false if it is of another bucket.
+    pub(crate) fn add(&mut self, key: BucketKey, t: i64) -> bool {
+        if key != self.key {
+            return false;
+        }
+        self.count += 1;
+        (self.oldest_ms, self.newest_ms) = (self.oldest_ms.min(t), self.newest_ms.max(t));
+        true
+    }
+}
+
 /// A run of samples of one bucket.
 #[derive(Debug)]
 pub(crate) struct Part {
@@ -119,7 +145,7 @@ impl Head {
         id
     }
 
-    /// Adds a sample that is in the log. The first of a timestamp wins.
+    /// Adds a sample that is in the log. The first of a timestamp wins. What is new is to be told to [`Head::count`].
     pub(crate) fn insert(
         &mut self,
         series: u32,
@@ -145,17 +171,18 @@ impl Head {
                 &mut entry.open[last].1
             }
         };
-        let inserted = buf.insert((t - key.start_ms()) as u32, value);
-        if inserted == Inserted::New {
-            self.samples += 1;
-            if let Some(bucket) = self.open.get_mut(&key) {
-                bucket.samples += 1;
-                bucket.touched_minute = bucket.touched_minute.max(minute);
-            }
-            let (low, high) = self.span_ms.unwrap_or((t, t));
-            self.span_ms = Some((low.min(t), high.max(t)));
+        buf.insert((t - key.start_ms()) as u32, value)
+    }
+
+    /// Counts samples of a bucket that were new.
+    pub(crate) fn count(&mut self, new: &NewSamples, minute: u32) {
+        self.samples += new.count;
+        if let Some(bucket) = self.open.get_mut(&new.key) {
+            bucket.samples += new.count;
+            bucket.touched_minute = bucket.touched_minute.max(minute);
         }
-        inserted
+        let (low, high) = self.span_ms.unwrap_or((new.oldest_ms, new.newest_ms));
+        self.span_ms = Some((low.min(new.oldest_ms), high.max(new.newest_ms)));
     }
 
     /// Sets a bucket's samples aside for closing. `None` when it has none or is closing already.

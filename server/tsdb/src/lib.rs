@@ -54,6 +54,7 @@ mod head;
 mod idset;
 mod index;
 mod labels;
+mod logs;
 mod maintain;
 mod matcher;
 mod merge;

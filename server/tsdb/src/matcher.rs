@@ -48,7 +48,9 @@ struct Pattern {
 }
 
 /// Largest compiled program of one pattern, in bytes: a hostile pattern costs no more.
-const REGEX_SIZE_LIMIT: usize = 1 << 20;
+const REGEX_SIZE_LIMIT: usize = 4 << 20;
+/// Values that a pattern may list: dashboards choose among hundreds of hosts.
+const MAX_LITERALS: usize = 2_000;
 
 impl Matcher {
     /// A matcher; a pattern is compiled here, once.
@@ -129,7 +131,7 @@ impl Pattern {
             .build()
             .parse(pattern)
             .map_err(|error| regex::Error::Syntax(error.to_string()))?;
-        let seq = Extractor::new().extract(&hir);
+        let seq = Extractor::new().limit_total(MAX_LITERALS).extract(&hir);
         let prefix = seq
             .longest_common_prefix()
             .and_then(|bytes| std::str::from_utf8(bytes).ok())
@@ -183,6 +185,8 @@ mod tests {
     fn alternations_are_listed_and_prefixes_found() {
         assert_eq!(matcher(MatchOp::Regex, "b|a").literals(), Some(vec!["a", "b"]));
         assert_eq!(matcher(MatchOp::Regex, "node_(a|b)").literals(), Some(vec!["node_a", "node_b"]));
+        let hosts: Vec<String> = (1000..2500).map(|host| format!("h{host}")).collect();
+        assert_eq!(matcher(MatchOp::Regex, &hosts.join("|")).literals().map(|list| list.len()), Some(1500));
         assert_eq!(matcher(MatchOp::Regex, "h1.*").literals(), None);
         assert_eq!(matcher(MatchOp::Regex, "h1.*").prefix(), "h1");
         assert_eq!(matcher(MatchOp::Regex, r"a\b").literals(), None);

@@ -19,8 +19,8 @@ use std::sync::{Arc, Mutex};
 /// the snapshot that each batch takes costs next to nothing.
 const SERIES_OF_A_BATCH: usize = 64;
 /// Series for which a further thread is started. Starting one takes as long as reading some ten, and on a busy machine
-/// as long as reading a whole host.
-const SERIES_OF_A_THREAD: usize = 100;
+/// as long as reading most of a host.
+const SERIES_OF_A_THREAD: usize = 60;
 /// Batches of each thread at least, so that none waits long for another.
 const BATCHES_OF_A_THREAD: usize = 2;
 /// Threads of a query for which nothing else is said, at most.

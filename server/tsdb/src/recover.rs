@@ -4,7 +4,7 @@ use crate::append::minute_of;
 use crate::bucket::BucketKey;
 use crate::codec::log;
 use crate::directory::{Buckets, Directory};
-use crate::head::Head;
+use crate::head::{Head, Inserted, NewSamples};
 use crate::idset::IdSet;
 use crate::index::{Index, hash_labels};
 use crate::labels::Labels;
@@ -37,7 +37,9 @@ pub(crate) fn recover(options: Options, connection: &Connection) -> rusqlite::Re
         let span = key.start_ms()..key.end_ms();
         let read = log::read(data, |series, t, value| {
             if span.contains(&t) {
-                head.insert(series, key, t, value, 0);
+                if head.insert(series, key, t, value, 0) == Inserted::New {
+                    head.count(&NewSamples::one(key, t), 0);
+                }
             }
         });
         if read.is_err() {

@@ -354,6 +354,12 @@ impl Tsdb {
         Ok(())
     }
 
+    /// Rows found damaged since the start; each cost what it held and nothing else.
+    #[must_use]
+    pub fn damaged_rows(&self) -> usize {
+        self.0.shared.damage()
+    }
+
     /// Figures of the store.
     ///
     /// # Errors

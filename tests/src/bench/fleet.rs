@@ -209,14 +209,34 @@ impl Load {
         self.start_ms
     }
 
-    /// Calls `send` with the requests of each day and host, so that no more than that is in memory.
+    /// Calls `send` with the requests of each day and host, so that no more than that is in memory; as many threads as
+    /// there are connections, each with its share of the hosts.
     ///
     /// # Errors
     /// A request cannot be packed or sent.
-    pub fn each_day(&self, mut send: impl FnMut(&[Vec<u8>]) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    pub fn each_day(&self, send: impl Fn(&[Vec<u8>]) -> anyhow::Result<()> + Sync) -> anyhow::Result<()> {
         let mut hosts: Vec<Host> = (0..self.hosts).map(host).collect();
+        let share = self.hosts.div_ceil(CONNECTIONS).max(1);
+        std::thread::scope(|scope| {
+            let send = &send;
+            let workers: Vec<_> = hosts
+                .chunks_mut(share)
+                .map(|hosts| scope.spawn(move || self.send_days(hosts, send)))
+                .collect();
+            for worker in workers {
+                worker.join().map_err(|_| anyhow::anyhow!("sending ended in a panic"))??;
+            }
+            Ok(())
+        })
+    }
+
+    fn send_days(
+        &self,
+        hosts: &mut [Host],
+        send: &(impl Fn(&[Vec<u8>]) -> anyhow::Result<()> + Sync),
+    ) -> anyhow::Result<()> {
         for from in (0..self.steps).step_by(self.batch) {
-            for host in &mut hosts {
+            for host in &mut *hosts {
                 let mut series = Vec::new();
                 self.collect(std::slice::from_mut(host), from..from + self.batch, &mut series);
                 let mut requests = Vec::new();

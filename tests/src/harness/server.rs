@@ -110,6 +110,18 @@ impl Server {
         Ok(())
     }
 
+    /// The most memory that the process has had resident, bytes.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn peak_bytes(&self) -> anyhow::Result<u64> {
+        let child = self.child.as_ref().context("the server does not run")?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        let kib: u64 = line.split_whitespace().next().context("no number")?.parse()?;
+        Ok(kib * 1024)
+    }
+
     /// Kills the process with SIGKILL: no chance to write anything.
     ///
     /// # Errors

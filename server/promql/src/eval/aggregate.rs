@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::ast::{Aggregate, AggregateOp, Grouping};
 use crate::eval::kahan::{Kahan, Mean};
 use crate::eval::parallel;
-use crate::eval::{ABSENT, Evaluated, Evaluator, Grid, Series, is_absent, merge_same_labels};
+use crate::eval::{ABSENT, Budget, Evaluated, Evaluator, Grid, Series, is_absent, merge_same_labels};
 use crate::format::{format_value, quoted};
 use crate::labels::METRIC_NAME;
 use crate::{Labels, QueryError};
@@ -41,16 +41,16 @@ impl Evaluator<'_> {
         ) {
             self.budget.hold(groups.labels.len().saturating_mul(grid.count))?;
         }
-        let (input, threads) = (&input, self.budget.threads());
+        let (input, budget) = (&input, &self.budget);
         match a.op {
-            AggregateOp::Sum => Ok(fold::<Sum>(input, groups, grid, threads)),
-            AggregateOp::Avg => Ok(fold::<Mean>(input, groups, grid, threads)),
-            AggregateOp::Count => Ok(fold::<Count>(input, groups, grid, threads)),
-            AggregateOp::Group => Ok(fold::<Presence>(input, groups, grid, threads)),
-            AggregateOp::Min => Ok(fold::<Min>(input, groups, grid, threads)),
-            AggregateOp::Max => Ok(fold::<Max>(input, groups, grid, threads)),
-            AggregateOp::Stddev => Ok(fold::<Spread<true>>(input, groups, grid, threads)),
-            AggregateOp::Stdvar => Ok(fold::<Spread<false>>(input, groups, grid, threads)),
+            AggregateOp::Sum => fold::<Sum>(input, groups, grid, budget),
+            AggregateOp::Avg => fold::<Mean>(input, groups, grid, budget),
+            AggregateOp::Count => fold::<Count>(input, groups, grid, budget),
+            AggregateOp::Group => fold::<Presence>(input, groups, grid, budget),
+            AggregateOp::Min => fold::<Min>(input, groups, grid, budget),
+            AggregateOp::Max => fold::<Max>(input, groups, grid, budget),
+            AggregateOp::Stddev => fold::<Spread<true>>(input, groups, grid, budget),
+            AggregateOp::Stdvar => fold::<Spread<false>>(input, groups, grid, budget),
             _ => self.rank(a, input, groups, &param.unwrap_or_default(), grid),
         }
     }
@@ -150,8 +150,16 @@ fn group_labels(labels: &Labels, grouping: &Grouping) -> Labels {
 }
 
 /// Folds each group by itself, its series in their order, so that threads change nothing in the sums.
-fn fold<A: Accumulator>(input: &[Series], groups: Groups, grid: &Grid, threads: usize) -> Vec<Series> {
+fn fold<A: Accumulator>(
+    input: &[Series],
+    groups: Groups,
+    grid: &Grid,
+    budget: &Budget,
+) -> Result<Vec<Series>, QueryError> {
     let members = groups.members();
+    let threads = budget.threads().min(members.len());
+    // What each thread folds into, beside the columns.
+    budget.hold_bytes(size_of::<Option<A>>().saturating_mul(grid.count).saturating_mul(threads))?;
     let cells = input.len().saturating_mul(grid.count);
     let columns = parallel::map(&members, (threads, cells), |members| {
         let mut cells: Vec<Option<A>> = (0..grid.count).map(|_| None).collect();
@@ -168,13 +176,8 @@ fn fold<A: Accumulator>(input: &[Series], groups: Groups, grid: &Grid, threads: 
         }
         cells.iter().map(|c| c.as_ref().map_or(ABSENT, A::finish)).collect()
     });
-    groups
-        .labels
-        .into_iter()
-        .zip(groups.drop_name)
-        .zip(columns)
-        .map(|((labels, drop_name), values)| Series { labels, drop_name, values })
-        .collect()
+    let series = groups.labels.into_iter().zip(groups.drop_name).zip(columns);
+    Ok(series.map(|((labels, drop_name), values)| Series { labels, drop_name, values }).collect())
 }
 
 struct Sum(Kahan);

@@ -1,4 +1,4 @@
-//! What a query may still use: samples, memory and time. The threads of a query share it.
+//! What a query may still use: samples, text, memory and time. The threads of a query share it.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +15,8 @@ const RESERVE_BYTES: usize = 1 << 16;
 pub(crate) struct Budget {
     /// Samples and cells held now.
     held: AtomicUsize,
+    /// Bytes of labels that the query has made; they are given back at its end.
+    texts: AtomicUsize,
     max: usize,
     pool: Option<Arc<MemoryPool>>,
     /// Bytes taken from the pool: the most that was ever held.
@@ -33,6 +35,7 @@ impl Budget {
     ) -> Self {
         Self {
             held: AtomicUsize::new(0),
+            texts: AtomicUsize::new(0),
             max: options.max_samples,
             pool: options.memory.clone(),
             reserved: Mutex::new(0),
@@ -63,8 +66,27 @@ impl Budget {
             self.held.store(usize::MAX / 2, Ordering::Relaxed);
             return Err(QueryError::too_many_samples());
         };
+        self.reserve(held, self.texts.load(Ordering::Relaxed))
+    }
+
+    /// Charges scratch memory of a node that is about to be allocated.
+    pub(crate) fn hold_bytes(&self, bytes: usize) -> Result<(), QueryError> {
+        self.hold(bytes.div_ceil(BYTES_PER_SAMPLE))
+    }
+
+    /// Charges the text of labels that are about to be made.
+    pub(crate) fn hold_text(&self, bytes: usize) -> Result<(), QueryError> {
+        let texts = self.texts.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        if texts / BYTES_PER_SAMPLE > self.max {
+            return Err(QueryError::execution("query processing would make too much text for labels"));
+        }
+        self.reserve(self.held(), texts)
+    }
+
+    /// Takes from the pool what is needed for so many samples and bytes, if it is more than was ever needed.
+    fn reserve(&self, held: usize, texts: usize) -> Result<(), QueryError> {
         let Some(pool) = &self.pool else { return Ok(()) };
-        let needed = held.saturating_mul(BYTES_PER_SAMPLE);
+        let needed = held.saturating_mul(BYTES_PER_SAMPLE).saturating_add(texts);
         let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
         if needed > *reserved {
             let more = (needed - *reserved).max(RESERVE_BYTES);
@@ -90,7 +112,9 @@ impl Budget {
     /// Samples for which there is memory beyond what is held.
     fn samples_in_memory(&self) -> usize {
         let Some(pool) = &self.pool else { return usize::MAX };
-        (self.reserved().saturating_add(pool.free()) / BYTES_PER_SAMPLE).saturating_sub(self.held())
+        let bytes = self.reserved().saturating_add(pool.free());
+        (bytes.saturating_sub(self.texts.load(Ordering::Relaxed)) / BYTES_PER_SAMPLE)
+            .saturating_sub(self.held())
     }
 
     fn reserved(&self) -> usize {

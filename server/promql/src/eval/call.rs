@@ -239,7 +239,7 @@ impl Evaluator<'_> {
         };
         let mut series = self.eval_vector(&args[0], grid)?;
         for s in &mut series {
-            change.apply(s);
+            change.apply(s, &self.budget)?;
         }
         crate::eval::merge_same_labels(series)
     }

@@ -9,7 +9,7 @@ use crate::ast::{Binary, Card, Matching};
 use crate::eval::binary::CellOp;
 use crate::eval::column::merge_into;
 use crate::eval::sets::signature;
-use crate::eval::{ABSENT, Evaluator, Grid, Series, is_absent, merge_same_labels};
+use crate::eval::{ABSENT, Budget, Evaluator, Grid, Series, is_absent, merge_same_labels};
 use crate::{Labels, QueryError};
 
 /// Series of both sides with one signature, as indexes.
@@ -28,6 +28,7 @@ struct Join<'a> {
     /// Steps at which the many side has any series: duplicates elsewhere harm nobody.
     many_there: Vec<bool>,
     grid: &'a Grid,
+    budget: &'a Budget,
     drop_names_later: bool,
 }
 
@@ -54,14 +55,13 @@ impl Evaluator<'_> {
             one: &one,
             many_there,
             grid,
+            budget: &self.budget,
             drop_names_later: self.options.delayed_name_removal,
         };
         let mut out = Vec::with_capacity(many.len());
         for group in &groups {
             self.budget.check_time()?;
-            let produced = join.group(group)?;
-            self.budget.hold(produced.len().saturating_mul(grid.count))?;
-            out.extend(produced);
+            out.extend(join.group(group)?);
         }
         merge_same_labels(out)
     }
@@ -112,7 +112,7 @@ impl Join<'_> {
         if let Some(fill) = fill_many
             && !group.one.is_empty()
         {
-            self.join_lonely(group, &partner, fill, &mut out);
+            self.join_lonely(group, &partner, fill, &mut out)?;
         }
         if self.b.matching.card != Card::OneToOne {
             unique_within_group(&mut out)?;
@@ -185,10 +185,13 @@ impl Join<'_> {
                     }
                     *taken = true;
                 }
-                let at = columns.iter().rposition(|(partner, _)| *partner == n).unwrap_or_else(|| {
-                    columns.push((n, vec![ABSENT; self.grid.count]));
-                    columns.len() - 1
-                });
+                let at = match columns.iter().rposition(|(partner, _)| *partner == n) {
+                    Some(at) => at,
+                    None => {
+                        columns.push((n, self.column()?));
+                        columns.len() - 1
+                    }
+                };
                 columns[at].1[step] = value;
             }
             for (n, values) in columns {
@@ -200,9 +203,15 @@ impl Join<'_> {
     }
 
     /// Series of the one side without any partner meet the fill value.
-    fn join_lonely(&self, group: &Group, partner: &[u32], fill: f64, out: &mut Vec<Series>) {
+    fn join_lonely(
+        &self,
+        group: &Group,
+        partner: &[u32],
+        fill: f64,
+        out: &mut Vec<Series>,
+    ) -> Result<(), QueryError> {
         for (n, &o) in group.one.iter().enumerate() {
-            let mut column = vec![ABSENT; self.grid.count];
+            let mut column = self.column()?;
             for (step, cell) in column.iter_mut().enumerate() {
                 let met = group.many.iter().any(|&m| !is_absent(self.many[m].values[step]));
                 if partner[step] == n as u32 && !met {
@@ -214,6 +223,13 @@ impl Join<'_> {
                 out.push(series);
             }
         }
+        Ok(())
+    }
+
+    /// An empty column. Charged one by one: partners that take turns make as many as there are steps.
+    fn column(&self) -> Result<Vec<f64>, QueryError> {
+        self.budget.hold(self.grid.count)?;
+        Ok(vec![ABSENT; self.grid.count])
     }
 
     #[inline]

@@ -90,7 +90,7 @@ impl<'a> Evaluator<'a> {
                 } else {
                     series.labels.clone()
                 };
-                out.push(MatrixSeries { labels, points });
+                out.push(MatrixSeries::of_floats(labels, points));
             }
         }
         out.sort_by(|a, b| a.labels.cmp(&b.labels));

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use crate::ast::Expr;
 use crate::locate::line_and_column;
 
-/// Most notes of one query; a query over thousands of odd series needs no thousand notes.
-const MAX_NOTES: usize = 100;
+/// Most notes of one query; more are not even counted.
+const MAX_NOTES: usize = 10_000;
 
 pub(crate) struct Notes<'a> {
     text: &'a str,

@@ -124,6 +124,8 @@ impl Evaluator<'_> {
         let inner = self.subquery_grid(subquery, grid, shift, closed)?;
         let mut series = Vec::new();
         if let Some(inner) = inner {
+            // The times of the steps, which the series share.
+            self.budget.hold(inner.count)?;
             let vector = self.eval_vector(&subquery.expr, &inner)?;
             let all_times: Arc<[i64]> = inner.times().collect();
             for s in vector {

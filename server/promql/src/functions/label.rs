@@ -2,10 +2,13 @@
 
 use regex::Regex;
 
-use crate::eval::Series;
+use crate::eval::{Budget, Series};
 use crate::functions::is_valid_label_name;
 use crate::labels::METRIC_NAME;
 use crate::{QueryError, anchored_regex};
+
+/// Longest value that a label may become: calls within calls could double it each time.
+const MAX_VALUE_BYTES: usize = 64 << 10;
 
 /// What happens to the destination label.
 pub(crate) enum Change {
@@ -49,27 +52,48 @@ impl Change {
         })
     }
 
-    pub(crate) fn apply(&self, series: &mut Series) {
-        let value = |name: &str| series.labels.get(name).unwrap_or("").to_owned();
-        let (destination, text) = match self {
+    pub(crate) fn apply(&self, series: &mut Series, budget: &Budget) -> Result<(), QueryError> {
+        let value = |name: &str| series.labels.get(name).unwrap_or("");
+        let mut text = String::new();
+        let destination = match self {
             Self::Replace { destination, template, source, regex } => {
                 let source = value(source);
-                let Some(captures) = regex.captures(&source) else { return };
-                let mut text = String::new();
+                let Some(captures) = regex.captures(source) else { return Ok(()) };
+                // No group is longer than the source.
+                let groups = template.bytes().filter(|b| *b == b'$').count();
+                if template.len().saturating_add(groups.saturating_mul(source.len())) > MAX_VALUE_BYTES {
+                    return Err(too_long("label_replace"));
+                }
                 captures.expand(template, &mut text);
-                (destination, text)
+                destination
             }
             Self::Join { destination, separator, sources } => {
-                let values: Vec<String> = sources.iter().map(|s| value(s)).collect();
-                (destination, values.join(separator))
+                for (at, source) in sources.iter().enumerate() {
+                    if at > 0 {
+                        text.push_str(separator);
+                    }
+                    text.push_str(value(source));
+                    if text.len() > MAX_VALUE_BYTES {
+                        return Err(too_long("label_join"));
+                    }
+                }
+                destination
             }
         };
+        budget.hold_text(text.len())?;
         series.labels = series.labels.with(destination, &text);
         if destination == METRIC_NAME {
             // A name that the query sets itself is not to be removed at the end.
             series.drop_name = false;
         }
+        Ok(())
     }
+}
+
+fn too_long(function: &str) -> QueryError {
+    QueryError::execution(format!(
+        "{function}() would make a label value of more than {MAX_VALUE_BYTES} bytes"
+    ))
 }
 
 fn check_name(name: &str, what: &str) -> Result<(), QueryError> {

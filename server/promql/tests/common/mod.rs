@@ -2,7 +2,7 @@
 
 use siaga_promql::{
     Answer, Engine, EngineOptions, Labels, METRIC_NAME, Matcher, QueryError, SelectBudget, SelectHints,
-    SeriesData, Storage, StorageError, Value, format_value,
+    SeriesData, Storage, StorageError, Value, VectorSample, format_value,
 };
 
 pub(crate) const MINUTE: i64 = 60_000;
@@ -74,7 +74,8 @@ pub(crate) fn show(answer: Result<Answer, QueryError>) -> Vec<String> {
             Value::Scalar { value, .. } => vec![format_value(value)],
             Value::String { value, .. } => vec![value],
             Value::Vector(v) => {
-                v.iter().map(|s| format!("{} {}", name(&s.labels), format_value(s.value))).collect()
+                let number = |s: &VectorSample| format_value(s.sample.float().unwrap());
+                v.iter().map(|s| format!("{} {}", name(&s.labels), number(s))).collect()
             }
             Value::Matrix(m) => m
                 .iter()

@@ -109,13 +109,13 @@ impl Runner {
         let Value::Matrix(series) = answer.value else { return Err("no matrix".to_owned()) };
         let middle = |s: MatrixSeries| {
             let value = s.points.iter().find(|p| p.0 == at)?.1;
-            Some(VectorSample { labels: s.labels, t_ms: at, value })
+            Some(VectorSample::of_float(s.labels, at, value))
         };
         let samples: Vec<VectorSample> = series.into_iter().filter_map(middle).collect();
         match (expected, samples.as_slice()) {
             (compare::Expected::Vector(e), samples) => compare::check_vector(e, samples, false),
             (compare::Expected::Scalar(_), [one]) => {
-                let value = Value::Scalar { t_ms: at, value: one.value };
+                let value = Value::Scalar { t_ms: at, value: compare::float(one) };
                 compare::check_instant(expected, &value, false)
             }
             _ => Err(format!("expected one series, got {samples:?}")),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use siaga_promql::{Answer, Value, VectorSample};
+use siaga_promql::{Answer, Labels, Value, VectorSample};
 
 use crate::app::App;
 use crate::metrics::QueryError;
@@ -46,30 +46,34 @@ pub(crate) async fn fleet_figures(
         app.metrics.instant(&filesystems, now)
     );
     let mut all: BTreeMap<String, HostFigures> = BTreeMap::new();
-    for sample in samples(cpu?) {
-        of(&mut all, &sample).cpu_percent = Some(sample.value.clamp(0.0, 100.0));
+    for (labels, value) in numbers(cpu?) {
+        of(&mut all, &labels).cpu_percent = Some(value.clamp(0.0, 100.0));
     }
-    for sample in samples(memory?) {
-        of(&mut all, &sample).memory_percent = Some(sample.value);
+    for (labels, value) in numbers(memory?) {
+        of(&mut all, &labels).memory_percent = Some(value);
     }
-    for sample in samples(filesystems?) {
-        let mountpoint = sample.labels.get("mountpoint").unwrap_or_default().to_owned();
-        let figures = of(&mut all, &sample);
-        if figures.fullest.as_ref().is_none_or(|(_, percent)| *percent < sample.value) {
-            figures.fullest = Some((mountpoint, sample.value));
+    for (labels, value) in numbers(filesystems?) {
+        let mountpoint = labels.get("mountpoint").unwrap_or_default().to_owned();
+        let figures = of(&mut all, &labels);
+        if figures.fullest.as_ref().is_none_or(|(_, percent)| *percent < value) {
+            figures.fullest = Some((mountpoint, value));
         }
     }
     Ok(all)
 }
 
-fn of<'a>(all: &'a mut BTreeMap<String, HostFigures>, sample: &VectorSample) -> &'a mut HostFigures {
-    all.entry(sample.labels.get("instance").unwrap_or_default().to_owned()).or_default()
+fn of<'a>(all: &'a mut BTreeMap<String, HostFigures>, labels: &Labels) -> &'a mut HostFigures {
+    all.entry(labels.get("instance").unwrap_or_default().to_owned()).or_default()
 }
 
 /// The samples of an instant vector that are numbers.
-fn samples(answer: Answer) -> Vec<VectorSample> {
+fn numbers(answer: Answer) -> Vec<(Labels, f64)> {
+    let number = |one: VectorSample| {
+        let value = one.sample.float().filter(|value| value.is_finite())?;
+        Some((one.labels, value))
+    };
     match answer.value {
-        Value::Vector(samples) => samples.into_iter().filter(|sample| sample.value.is_finite()).collect(),
+        Value::Vector(samples) => samples.into_iter().filter_map(number).collect(),
         _ => Vec::new(),
     }
 }
@@ -79,7 +83,7 @@ fn samples(answer: Answer) -> Vec<VectorSample> {
 /// # Errors
 /// What the evaluator says.
 pub(super) async fn single(app: &App, query: &str, now: Millis) -> Result<Option<f64>, QueryError> {
-    Ok(samples(app.metrics.instant(query, now).await?).first().map(|sample| sample.value))
+    Ok(numbers(app.metrics.instant(query, now).await?).first().map(|(_, value)| *value))
 }
 
 /// A text as a PromQL string.

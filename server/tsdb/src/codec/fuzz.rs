@@ -6,10 +6,12 @@
 
 use super::bytes::Reader;
 use super::chunk::{Chunk, Timestamps, read_timeline, write_chunk, write_timeline, write_timestamps};
-use super::{Effort, ints, log, values};
+use super::{Effort, aggregates, ints, log, values};
+use crate::downsample::{Resolution, Windows};
+use crate::idset::IdSet;
 
 /// Rows of each kind: some seconds in a debug build.
-const ROUNDS: usize = 60_000;
+const ROUNDS: usize = 300_000;
 /// Rows in hexadecimal, without type and checksum, that were trouble or could be.
 const CORPUS: [&str; 7] = [
     // Nothing at all; a count without columns.
@@ -118,6 +120,7 @@ fn decode_others(body: &[u8], count: usize) {
         assert!(timestamps.len() <= 86_400_000);
     }
     let _ = log::read(&row, |_, _, _| {});
+    let _ = IdSet::decode(body);
     let mut integers = Vec::new();
     if ints::decode(&mut Reader::new(body), count, &mut integers).is_ok() {
         assert_eq!(integers.len(), count);
@@ -156,6 +159,24 @@ fn damaged_chunks_never_panic_and_never_answer_with_another_number_of_samples() 
         decode_others(&timeline, timestamps.len());
         random.damage(&mut column);
         decode_others(&column, floats.len());
+    }
+}
+
+#[test]
+fn damaged_rows_of_aggregates_never_panic_and_have_columns_of_one_length() {
+    let mut random = Random(6);
+    for round in 0..ROUNDS / 4 {
+        let (timestamps, floats) = random.samples();
+        let resolution = Resolution::ALL[round % Resolution::ALL.len()];
+        let mut body = aggregates::write(&Windows::of(&timestamps, &floats, resolution), 0).split_off(5);
+        random.damage(&mut body);
+        let mut row = seal(&body);
+        // The type is not under the checksum.
+        row[0] = 2;
+        if let Ok(windows) = aggregates::read(&row, 0) {
+            let columns = [&windows.min, &windows.max, &windows.sum, &windows.count, &windows.last];
+            assert!(columns.iter().all(|column| column.len() == windows.timestamps.len()));
+        }
     }
 }
 

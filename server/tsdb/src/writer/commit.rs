@@ -2,15 +2,14 @@
 
 use super::{Append, Outcome, Writer};
 use crate::append::{Appended, Prepared, UNKNOWN, Unknown};
-use crate::bucket::BucketKey;
-use crate::codec::log::LogWriter;
 use crate::error::AppendError;
-use crate::head::Inserted;
+use crate::head::{Inserted, NewSamples};
 use crate::index::Index;
 use crate::labels::Labels;
+use crate::logs::{LogRow, Logs};
 use crate::sync;
 use rusqlite::params;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A series that this commit makes.
@@ -24,12 +23,16 @@ impl Writer {
     pub(super) fn commit(&mut self, group: Vec<Append>) {
         let waiting: usize = group.iter().map(|a| a.batch.samples.len()).sum();
         let mut new_series = Vec::new();
-        let mut logs = Logs::default();
+        let (mut logs, mut rows) = (Logs::default(), Vec::new());
         let mut admitted = Vec::with_capacity(group.len());
         for mut append in group {
             match self.admit(&mut append.batch, &mut new_series) {
                 Ok(()) => {
-                    append.batch.each(|id, key, t, value| logs.push(id, key, t, value));
+                    match append.batch.rows.take() {
+                        // Rows stay in the order of the batches: after a crash the same sample wins as before.
+                        Some(ready) => rows.extend(logs.take().chain(ready)),
+                        None => append.batch.each(|id, key, t, value| logs.push(id, key, t, value)),
+                    }
                     admitted.push(append);
                 }
                 Err(outcome) => {
@@ -37,7 +40,8 @@ impl Writer {
                 }
             }
         }
-        let written = self.write(&new_series, logs).map_err(Arc::new);
+        rows.extend(logs.take());
+        let written = self.write(&new_series, rows).map_err(Arc::new);
         self.shared.queued.fetch_sub(waiting, std::sync::atomic::Ordering::Relaxed);
         match written {
             Ok(()) => self.fill(admitted),
@@ -107,8 +111,8 @@ impl Writer {
         Ok(())
     }
 
-    fn write(&mut self, new_series: &[NewSeries], logs: Logs) -> rusqlite::Result<()> {
-        if new_series.is_empty() && logs.open.is_empty() {
+    fn write(&mut self, new_series: &[NewSeries], rows: Vec<LogRow>) -> rusqlite::Result<()> {
+        if new_series.is_empty() && rows.is_empty() {
             return Ok(());
         }
         let transaction = self.connection.transaction()?;
@@ -122,9 +126,9 @@ impl Writer {
                 insert.execute(params![series.id, series.source.as_ref(), key])?;
             }
             let mut insert = transaction.prepare_cached("INSERT INTO log(id, data) VALUES (?1, ?2)")?;
-            for (key, log) in logs.open {
+            for (key, row) in rows {
                 let number = self.next_log.entry(key).or_insert(0);
-                insert.execute(params![key.row(*number), log.finish()])?;
+                insert.execute(params![key.row(*number), row])?;
                 // Counted up even if the commit fails: a gap does no harm.
                 *number += 1;
             }
@@ -139,10 +143,22 @@ impl Writer {
             for append in &admitted {
                 let mut appended = Appended { accepted: 0, duplicates: 0 };
                 let minute = append.batch.minute();
-                append.batch.each(|id, key, t, value| match head.insert(id, key, t, value, minute) {
-                    Inserted::New => appended.accepted += 1,
-                    Inserted::Duplicate => appended.duplicates += 1,
+                let mut run: Option<NewSamples> = None;
+                append.batch.each(|id, key, t, value| {
+                    if head.insert(id, key, t, value, minute) == Inserted::Duplicate {
+                        appended.duplicates += 1;
+                        return;
+                    }
+                    appended.accepted += 1;
+                    if !run.as_mut().is_some_and(|run| run.add(key, t))
+                        && let Some(done) = run.replace(NewSamples::one(key, t))
+                    {
+                        head.count(&done, minute);
+                    }
                 });
+                if let Some(done) = run {
+                    head.count(&done, minute);
+                }
                 answers.push(appended);
             }
         }
@@ -167,24 +183,4 @@ fn add_series(index: &mut Index, hash: u64, labels: &Labels) -> u32 {
     let id = index.next_id();
     index.insert(id, hash, labels);
     id
-}
-
-/// The log rows of a commit, one for each bucket that it touches.
-#[derive(Default)]
-struct Logs {
-    open: Vec<(BucketKey, LogWriter)>,
-    at: HashMap<BucketKey, usize>,
-    last: usize,
-}
-
-impl Logs {
-    fn push(&mut self, series: u32, key: BucketKey, t: i64, value: f64) {
-        if self.open.get(self.last).is_none_or(|(k, _)| *k != key) {
-            self.last = *self.at.entry(key).or_insert_with(|| {
-                self.open.push((key, LogWriter::new()));
-                self.open.len() - 1
-            });
-        }
-        self.open[self.last].1.push(series, t, value);
-    }
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests need from Debian's packages: a real browser, the exporter that the agent is compared with,
-# the Prometheus that queries are compared with, a database server, the renderer of PDF, a mail server. Does nothing where they are there already.
+# Installs what the tests need from Debian's packages: a real browser, the exporters that the agent is compared with,
+# the Prometheus that queries are compared with, the services that the agent watches (databases, web servers, a JVM, SSH),
+# the renderer of PDF and a mail server. Does nothing where they are there already.
 set -euo pipefail
 
 missing=()
@@ -10,6 +11,17 @@ command -v prometheus-node-exporter >/dev/null || missing+=(prometheus-node-expo
 command -v prometheus >/dev/null || missing+=(prometheus)
 /usr/bin/python3 -c 'import weasyprint' 2>/dev/null || missing+=(weasyprint)
 /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || missing+=(python3-aiosmtpd)
+command -v prometheus-blackbox-exporter >/dev/null || missing+=(prometheus-blackbox-exporter)
+command -v systemd-analyze >/dev/null || missing+=(systemd)
+command -v strace >/dev/null || missing+=(strace)
+command -v nginx >/dev/null || missing+=(nginx-light)
+command -v apache2 >/dev/null || missing+=(apache2-bin)
+command -v bindfs >/dev/null || missing+=(bindfs fuse3)
+command -v redis-server >/dev/null || missing+=(redis-server)
+command -v sshd >/dev/null || [ -x /usr/sbin/sshd ] || missing+=(openssh-server)
+command -v javac >/dev/null || missing+=(default-jdk-headless)
+[ -e /usr/share/java/jolokia-core.jar ] || missing+=(libjolokia-core-java)
+[ -e /usr/share/java/json-simple.jar ] || missing+=(libjson-simple-java)
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
 [ ${#missing[@]} -eq 0 ] && exit 0
 

@@ -50,6 +50,22 @@ async fn what_the_server_cannot_take_now_comes_later_in_order_and_once() {
 }
 
 #[tokio::test]
+async fn it_comes_back_no_sooner_than_the_server_asks() {
+    let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
+    {
+        let mut record = server.record.lock().unwrap();
+        (record.statuses, record.retry_after) = ([503].into(), Some(3));
+    }
+    let (context, _keep) = context(&server, dir.path(), "[send]\nmax_backoff_seconds = 1\n");
+    collect(&context, &mut Recorder::default(), &[(1_000, 1.0)]);
+    let started = std::time::Instant::now();
+    let task = tokio::spawn(sender::run(context.clone()));
+    server.until(|record| (record.times() == [1_000]).then_some(())).await;
+    assert!(started.elapsed() >= std::time::Duration::from_secs(3));
+    task.abort();
+}
+
+#[tokio::test]
 async fn one_collection_that_the_server_will_never_take_costs_only_itself() {
     let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
     server.record.lock().unwrap().refuse_negative = true;
@@ -119,6 +135,28 @@ async fn types_and_help_follow_the_samples_to_the_server() {
     assert_eq!(of("node_load5"), (2, "Tasks that run or wait, average of 5 minutes."));
     assert_eq!(of("node_cpu_seconds_total"), (1, "Processor time by mode."));
     assert!(metadata.len() > 100 && metadata.iter().all(|family| !family.help.is_empty()), "{metadata:#?}");
+    collecting.abort();
+    sending.abort();
+}
+
+#[tokio::test]
+async fn a_clock_that_differs_from_the_servers_is_told_as_a_figure() {
+    let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
+    let ahead = std::time::SystemTime::now() + std::time::Duration::from_secs(3_600);
+    server.record.lock().unwrap().date = Some(httpdate::fmt_http_date(ahead));
+    let (context, _keep) = context(&server, dir.path(), "[collect]\ninterval_seconds = 1\n");
+    let collecting = tokio::spawn(siaga_agent::sampler::run(context.clone()));
+    let sending = tokio::spawn(sender::run(context));
+    let offset = server
+        .until(|record| {
+            let series = record.writes.iter().flat_map(|write| &write.timeseries);
+            let name = "siaga_agent_clock_offset_seconds";
+            let mut named =
+                series.filter(|s| s.labels.iter().any(|l| l.name == "__name__" && l.value == name));
+            named.next_back().and_then(|series| Some(series.samples.last()?.value))
+        })
+        .await;
+    assert!((3_500.0..3_700.0).contains(&offset), "{offset}");
     collecting.abort();
     sending.abort();
 }

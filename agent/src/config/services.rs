@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::guard::ReadablePath;
+pub use super::probes::{Probe, ProbeKind, TimeServer};
 use super::{Number, Pattern, Seconds, ServerUrl};
 
+/// Longest question of the host's own to a database, in bytes.
+const MAX_SQL_BYTES: usize = 4_096;
 /// Most groups of processes, log files, and patterns of one file.
 pub const MAX_WATCHED: usize = 64;
 
@@ -89,7 +93,7 @@ pub struct Log {
     /// Label `log`.
     pub name: String,
     /// The file.
-    pub path: PathBuf,
+    pub path: ReadablePath,
     /// What is counted, by name: lines that match.
     pub patterns: Patterns,
 }
@@ -137,6 +141,8 @@ pub struct Services {
     pub postgres: Watched<Postgres>,
     /// Status pages of web servers.
     pub web_servers: Watched<WebServer>,
+    /// Java virtual machines.
+    pub jvms: Watched<Jvm>,
     /// Units of systemd, where it runs this host.
     pub systemd: Systemd,
 }
@@ -180,6 +186,60 @@ impl WebServer {
 impl Named for WebServer {
     fn name(&self) -> &str {
         &self.name
+    }
+}
+
+/// The HTTP endpoint of a Java virtual machine.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jvm {
+    /// Label `server`.
+    pub name: String,
+    /// What answers there.
+    pub kind: JvmKind,
+    /// Its address: of Jolokia itself, or of the application of Play.
+    pub url: ServerUrl,
+    /// File with what it wants as `Authorization`.
+    #[serde(default)]
+    pub key_file: Option<PathBuf>,
+    /// Time between two questions.
+    #[serde(default)]
+    pub interval_seconds: Seconds<1, 3_600, 15>,
+    /// Longest time for an answer; at most the interval.
+    #[serde(default)]
+    pub timeout_seconds: Seconds<1, 60, 5>,
+}
+
+/// Kinds of endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JvmKind {
+    /// Jolokia's agent.
+    Jolokia,
+    /// The status page of Play 1.
+    Play,
+}
+
+impl Jvm {
+    /// How often, and how long.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        Asked::new(self.interval_seconds.get(), self.timeout_seconds.get())
+    }
+}
+
+impl Named for Jvm {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn check(&self) -> Result<(), String> {
+        match &self.key_file {
+            Some(_) if !self.url.is_local_or_tls() => {
+                Err("a key travels only encrypted (https) or within this host".into())
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -355,123 +415,6 @@ impl WholePattern {
     }
 }
 
-/// Something that must answer.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Probe {
-    /// Label `probe`.
-    pub name: String,
-    /// How it is asked.
-    pub kind: ProbeKind,
-    /// For `http` an address with `http://` or `https://`, for `tcp` a host and port, for `dns` a name server with port
-    /// where it is not 53, for `icmp` a host.
-    pub target: String,
-    /// Time between two questions.
-    #[serde(default)]
-    pub interval_seconds: Seconds<1, 3_600, 60>,
-    /// Longest time for all of it; at most the interval.
-    #[serde(default)]
-    pub timeout_seconds: Seconds<1, 60, 10>,
-    /// HTTP method.
-    #[serde(default = "get")]
-    pub method: String,
-    /// Statuses that are right; none given means 200 to 299.
-    #[serde(default)]
-    pub valid_statuses: Vec<u16>,
-    /// The body must match.
-    #[serde(default)]
-    pub body_matches: Option<Pattern>,
-    /// The body must not match.
-    #[serde(default)]
-    pub body_must_not_match: Option<Pattern>,
-    /// Whether redirects are followed.
-    #[serde(default)]
-    pub follow_redirects: bool,
-    /// What a `dns` probe asks for.
-    #[serde(default)]
-    pub query_name: String,
-    /// Which kind of record.
-    #[serde(default = "address_record")]
-    pub query_type: String,
-    /// Whether a `tcp` probe begins TLS.
-    #[serde(default)]
-    pub tls: bool,
-    /// Certificates (PEM) that are trusted instead of the system's.
-    #[serde(default)]
-    pub ca_file: Option<PathBuf>,
-}
-
-fn address_record() -> String {
-    "A".into()
-}
-
-fn get() -> String {
-    "GET".into()
-}
-
-impl Probe {
-    /// How often, and how long.
-    #[must_use]
-    pub fn asked(&self) -> Asked {
-        Asked::new(self.interval_seconds.get(), self.timeout_seconds.get())
-    }
-}
-
-impl Named for Probe {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn check(&self) -> Result<(), String> {
-        match self.kind {
-            ProbeKind::Dns => crate::services::dns::check(&self.query_name, &self.query_type),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// How a probe asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ProbeKind {
-    /// An HTTP request.
-    Http,
-    /// A connection.
-    Tcp,
-    /// A question to a name server.
-    Dns,
-    /// An echo request.
-    Icmp,
-}
-
-/// A time server.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TimeServer {
-    /// Host, with port where it is not 123; label `server`.
-    pub address: String,
-    /// Time between two questions; public servers ask not to be asked too often.
-    #[serde(default)]
-    pub interval_seconds: Seconds<16, 3_600, 300>,
-    /// Longest time for an answer.
-    #[serde(default)]
-    pub timeout_seconds: Seconds<1, 15, 5>,
-}
-
-impl TimeServer {
-    /// How often, and how long.
-    #[must_use]
-    pub fn asked(&self) -> Asked {
-        Asked::new(self.interval_seconds.get(), self.timeout_seconds.get())
-    }
-}
-
-impl Named for TimeServer {
-    fn name(&self) -> &str {
-        &self.address
-    }
-}
-
 /// A PostgreSQL server, asked without TLS: through its socket or the loopback.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -517,6 +460,17 @@ impl Named for SqlProbe {
     fn name(&self) -> &str {
         &self.name
     }
+
+    fn check(&self) -> Result<(), String> {
+        let first = self.sql.split_ascii_whitespace().next().unwrap_or_default().to_ascii_lowercase();
+        if !matches!(first.as_str(), "select" | "with" | "values") || self.sql.len() > MAX_SQL_BYTES {
+            return Err(format!("sql must be a SELECT of at most {MAX_SQL_BYTES} bytes"));
+        }
+        if self.sql.contains([';', '\0']) {
+            return Err("sql must be one SELECT, without a semicolon".into());
+        }
+        Ok(())
+    }
 }
 
 fn socket_folder() -> String {
@@ -542,5 +496,17 @@ impl Postgres {
 impl Named for Postgres {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let is_loopback = |host: &str| {
+            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        };
+        if self.host.starts_with('/') || is_loopback(&self.host) {
+            Ok(())
+        } else {
+            // A password would travel unencrypted.
+            Err(format!("host {:?} is neither the folder of a socket nor an address of this host", self.host))
+        }
     }
 }

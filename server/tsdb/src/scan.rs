@@ -96,15 +96,25 @@ impl<'c> Scan<'c> {
 
     /// The first number behind `bad` from which can be read again.
     fn resume(&mut self, mut bad: i64) -> rusqlite::Result<Option<i64>> {
-        let mut step = 1_i64;
+        let end = *self.range.end();
+        let (mut step, mut buckets) = (1_i64, 1_i64);
         let mut good = loop {
-            // Ever larger steps find the next whole page; they stop at a bucket's end, lest they miss its successor.
-            let boundary = ((bad >> 32) + 1) << 32;
+            // Ever larger steps find the next whole page. They stop at a bucket's end, lest they miss its successor;
+            // of buckets in which nothing can be read ever more are passed over at once.
+            let next_bucket = ((bad >> 32) + 1) << 32;
             let stepped = bad.saturating_add(step);
             let at;
-            (at, step) = if stepped < boundary { (stepped, step * 2) } else { (boundary, 1) };
-            if !self.range.contains(&at) {
-                break self.range.end().saturating_add(1);
+            if stepped < next_bucket {
+                (at, step) = (stepped, step * 2);
+            } else {
+                at = (bad >> 32).saturating_add(buckets).min(end >> 32) << 32;
+                (step, buckets) = (1, buckets * 2);
+                if at <= bad {
+                    break end.saturating_add(1);
+                }
+            }
+            if at > end {
+                break end.saturating_add(1);
             }
             if self.can_read(at)? {
                 break at;

@@ -3,16 +3,16 @@
 //! A sample is durable when [`Tsdb::append`] returns, can be queried from then on, and costs one to two bytes once its
 //! hour has closed.
 //!
-//! # On disk (format 1)
+//! # On disk (format 2)
 //!
-//! One SQLite file in WAL mode, `application_id` "SiTS", `user_version` 1. Time is in milliseconds since the epoch.
+//! One SQLite file in WAL mode, `application_id` "SiTS", `user_version` 2. Time is in milliseconds since the epoch.
 //! A *bucket* is an hour (level 0), a day (level 1), or aggregates of a day over five minutes (level 2) or an hour
 //! (level 3): `bucket = level << 28 | start / length`. Every row that belongs
 //! to a bucket has `id = bucket << 32 | number`, so a bucket is one range of rows in each table.
 //!
 //! | table | number | data |
 //! |---|---|---|
-//! | `series` | series number, never used twice | who sent it first; label names and values, each with its length as varint |
+//! | `series` | series number, never used twice | who sent it first; label names and values, each with its length as varint; CRC-32 of all and the number |
 //! | `log` | running number in the bucket | the samples of one group commit that fall into the bucket, see `codec::log` |
 //! | `chunk` | series number | the samples of the series in the bucket, see `codec::chunk`, or its aggregates, see `codec::aggregates` |
 //! | `timeline` | running number of the store | a timestamp column that chunks of the bucket share |
@@ -20,7 +20,11 @@
 //! | `meta` | (a key) | the next timeline number |
 //!
 //! Log rows, chunks and timelines carry a type byte and a CRC-32; a damaged one costs the samples in it, is counted in
-//! [`Stats::damaged_rows`], and nothing else. Integers are little-endian; varints are LEB128.
+//! [`Stats::damaged_rows`], and nothing else. Integers are little-endian; varints are LEB128. Rows of `series` in a file
+//! of format 1 have no CRC-32: it is added when such a file is opened.
+//!
+//! Where a start finds `series`, `log`, `bucket` or `meta` damaged, or writing met damage before, the file is made anew
+//! of what can be read ([`Tsdb::repair`]), because a damaged tree may refuse new rows or take them twice.
 //!
 //! # A sample's way
 //!
@@ -62,6 +66,7 @@ mod options;
 mod packer;
 mod query;
 mod reader;
+mod rebuild;
 mod recover;
 mod scan;
 mod schema;
@@ -79,4 +84,5 @@ pub use maintain::MaintainReport;
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use options::{Options, Synchronous};
 pub use query::{Consumer, Limits, Series};
+pub use rebuild::Repair;
 pub use store::{SourceStats, Stats, Tsdb};

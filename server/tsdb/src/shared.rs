@@ -5,11 +5,12 @@ use crate::directory::Directory;
 use crate::head::Head;
 use crate::index::Index;
 use crate::options::Options;
+use crate::rebuild;
 use crate::schema;
 use crate::sync;
 use rusqlite::Connection;
 use std::collections::HashSet;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Mutex, RwLock};
 
 /// Damaged rows that are remembered one by one; beyond that they are only known to be many.
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) timelines: TimelineCache,
     /// Samples that wait for the writer.
     pub(crate) queued: AtomicUsize,
+    /// Whether what was last to be stored was.
+    pub(crate) storing: AtomicBool,
     readers: Mutex<Vec<Connection>>,
     damaged: Mutex<HashSet<i64>>,
 }
@@ -37,6 +40,7 @@ impl Shared {
             head: RwLock::new(head),
             directory,
             queued: AtomicUsize::new(0),
+            storing: AtomicBool::new(true),
             readers: Mutex::default(),
             damaged: Mutex::default(),
         }
@@ -66,6 +70,20 @@ impl Shared {
         if damaged.len() < MAX_DAMAGED {
             damaged.insert(row);
         }
+    }
+
+    /// Learns that writing failed: where damage is the cause, the next start makes the file anew.
+    pub(crate) fn note_failed_write(&self, error: &rusqlite::Error) {
+        let collided = error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation);
+        if schema::is_damage(error) || collided {
+            self.note_damage(i64::MAX);
+            rebuild::remember(&self.options.path);
+        }
+    }
+
+    /// The damaged rows that are remembered.
+    pub(crate) fn damaged_rows(&self) -> Vec<i64> {
+        sync::lock(&self.damaged).iter().copied().collect()
     }
 
     /// Damaged rows met since the start.

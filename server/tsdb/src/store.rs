@@ -9,6 +9,7 @@ use crate::maintain::{MaintainReport, Maintainer, Upkeep, head_is_full};
 use crate::matcher::Matcher;
 use crate::options::{Options, millis};
 use crate::query::{self, Consumer, Limits, Series, Window};
+use crate::rebuild::{self, Repair};
 use crate::recover::{Recovered, recover};
 use crate::schema;
 use crate::shared::Shared;
@@ -36,6 +37,7 @@ struct Inner {
     /// `None` only while it closes.
     queue: Option<SyncSender<Command>>,
     writer: Option<JoinHandle<()>>,
+    repair: Option<Repair>,
     _lock: File,
 }
 
@@ -86,16 +88,48 @@ impl Tsdb {
         let lock = lock_folder(&options.path)?;
         let path = options.path.clone();
         let queue_batches = options.queue_batches;
-        let connection = schema::open_writer(&path, options.synchronous)?;
-        let Recovered { shared, next_log, next_timeline } =
-            recover(options, &connection).map_err(|source| OpenError::Storage { path, source })?;
+        let synchronous = options.synchronous;
+        let failed = |source| OpenError::Storage { path: path.clone(), source };
+        let (mut connection, mut proven) = schema::open_writer(&path, synchronous)?;
+        let mut found = recover(options.clone(), &connection, proven);
+        let broken = match &found {
+            Ok(found) => found.broken,
+            Err(error) => schema::is_damage(error),
+        };
+        let mut repair = None;
+        if broken || rebuild::is_remembered(&path) {
+            let first = found.map_or_else(|_| vec![i64::MIN], |found| found.shared.damaged_rows());
+            let (opened, is_proven, what) = rebuild::rebuild(&path, synchronous, connection, proven)?;
+            (connection, proven, repair) = (opened, is_proven, Some(what));
+            found = recover(options, &connection, proven);
+            if let Ok(found) = &found {
+                first.into_iter().for_each(|row| found.shared.note_damage(row));
+            }
+        } else if !proven && found.is_ok() {
+            // Without room for it the rows stay as they are until the next start.
+            proven = schema::add_checksums(&mut connection).is_ok();
+        }
+        let Recovered { shared, next_log, next_timeline, .. } = found.map_err(failed)?;
         let shared = Arc::new(shared);
         let (queue, commands) = sync_channel(queue_batches.max(1));
-        let writer = Writer::new(connection, Arc::clone(&shared), next_log);
+        let writer = Writer::new(connection, Arc::clone(&shared), next_log, proven);
         let thread = std::thread::Builder::new().name("tsdb-writer".into());
         let writer = thread.spawn(move || writer.run(&commands)).map_err(OpenError::Thread)?;
         let upkeep = Mutex::new(Upkeep::new(next_timeline));
-        Ok(Self(Arc::new(Inner { shared, upkeep, queue: Some(queue), writer: Some(writer), _lock: lock })))
+        let (queue, writer) = (Some(queue), Some(writer));
+        Ok(Self(Arc::new(Inner { shared, upkeep, queue, writer, repair, _lock: lock })))
+    }
+
+    /// What came of damage that was found when the store was opened.
+    #[must_use]
+    pub fn repair(&self) -> Option<&Repair> {
+        self.0.repair.as_ref()
+    }
+
+    /// Whether what was last to be stored was: `false` while the disk is full, until a batch is stored again.
+    #[must_use]
+    pub fn is_storing(&self) -> bool {
+        self.0.shared.storing.load(Ordering::Relaxed)
     }
 
     /// Stores a batch, all of it or nothing. Blocks until it is durable (see [`Options::synchronous`]).

@@ -13,6 +13,7 @@ use crate::downsample::Resolution;
 use crate::error::{AppendError, StorageError};
 use crate::head::Frozen;
 use crate::idset::IdSet;
+use crate::schema;
 use crate::shared::Shared;
 use crate::sync;
 use rusqlite::{Connection, params};
@@ -103,6 +104,8 @@ pub(crate) struct Writer {
     last_append: Instant,
     /// Something was written since the write-ahead log was emptied.
     untidy: bool,
+    /// Rows of `series` carry a checksum.
+    proven: bool,
 }
 
 impl Writer {
@@ -110,9 +113,10 @@ impl Writer {
         connection: Connection,
         shared: Arc<Shared>,
         next_log: HashMap<BucketKey, u32>,
+        proven: bool,
     ) -> Self {
         connection.set_prepared_statement_cache_capacity(32);
-        Self { connection, shared, next_log, last_append: Instant::now(), untidy: true }
+        Self { connection, shared, next_log, last_append: Instant::now(), untidy: true, proven }
     }
 
     /// Works until every sender is gone.
@@ -130,10 +134,14 @@ impl Writer {
                     let _ = reply.send(frozen);
                 }
                 Command::Change(change, reply) => {
-                    let _ = reply.send(self.change(change).map_err(Arc::new));
+                    let changed =
+                        self.change(change).inspect_err(|error| self.shared.note_failed_write(error));
+                    let _ = reply.send(changed.map_err(Arc::new));
                 }
                 Command::Shrink { pages, free_bytes, bound, all, reply } => {
-                    let _ = reply.send(self.shrink(pages, free_bytes, bound, all).map_err(Arc::new));
+                    let shrunk = self.shrink(pages, free_bytes, bound, all);
+                    let shrunk = shrunk.inspect_err(|error| self.shared.note_failed_write(error));
+                    let _ = reply.send(shrunk.map_err(Arc::new));
                 }
             }
         }
@@ -220,7 +228,7 @@ fn apply(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
     }
     for (key, info) in &change.buckets {
         match info {
-            Some(info) => put_bucket(connection, *key, info)?,
+            Some(info) => schema::put_bucket(connection, *key, info)?,
             None => delete_bucket(connection, *key)?,
         }
     }
@@ -236,15 +244,6 @@ fn apply(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
             .prepare_cached("INSERT OR REPLACE INTO meta(key, value) VALUES ('next_timeline', ?1)")?
             .execute([next])?;
     }
-    Ok(())
-}
-
-fn put_bucket(connection: &Connection, key: BucketKey, info: &BucketInfo) -> rusqlite::Result<()> {
-    let series = info.series.encode();
-    let crc = crc32fast::hash(&series);
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO bucket(id, samples, crc, series) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![key.raw(), info.samples as i64, crc, series])?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use crate::head::{Inserted, NewSamples};
 use crate::index::Index;
 use crate::labels::Labels;
 use crate::logs::{LogRow, Logs};
+use crate::schema;
 use crate::sync;
 use rusqlite::params;
 use std::collections::HashSet;
@@ -43,9 +44,14 @@ impl Writer {
         rows.extend(logs.take());
         let written = self.write(&new_series, rows).map_err(Arc::new);
         self.shared.queued.fetch_sub(waiting, std::sync::atomic::Ordering::Relaxed);
+        // Only an attempt tells; batches that were all refused are none.
+        if admitted.iter().any(|append| !append.batch.samples.is_empty()) {
+            self.shared.storing.store(written.is_ok(), std::sync::atomic::Ordering::Relaxed);
+        }
         match written {
             Ok(()) => self.fill(admitted),
             Err(error) => {
+                self.shared.note_failed_write(&error);
                 self.withdraw(&new_series);
                 for append in admitted {
                     let _ = append.reply.send(Outcome::Refused(AppendError::Storage(Arc::clone(&error))));
@@ -117,13 +123,19 @@ impl Writer {
         }
         let transaction = self.connection.transaction()?;
         {
-            let mut insert =
-                transaction.prepare_cached("INSERT INTO series(id, source, labels) VALUES (?1, ?2, ?3)")?;
+            let sql = "INSERT INTO series(id, source, labels) VALUES (?1, ?2, ?3)";
+            let with_crc = "INSERT INTO series(id, source, labels, crc) VALUES (?1, ?2, ?3, ?4)";
+            let mut insert = transaction.prepare_cached(if self.proven { with_crc } else { sql })?;
             let mut key = Vec::new();
             for series in new_series {
                 key.clear();
                 series.labels.write_key(&mut key);
-                insert.execute(params![series.id, series.source.as_ref(), key])?;
+                if self.proven {
+                    let crc = schema::series_crc(i64::from(series.id), &series.source, &key);
+                    insert.execute(params![series.id, series.source.as_ref(), key, crc])?;
+                } else {
+                    insert.execute(params![series.id, series.source.as_ref(), key])?;
+                }
             }
             let mut insert = transaction.prepare_cached("INSERT INTO log(id, data) VALUES (?1, ?2)")?;
             for (key, row) in rows {

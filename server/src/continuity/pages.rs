@@ -9,7 +9,9 @@ use serde::Deserialize;
 use super::approval::Standing;
 use super::approval_pages::{in_words, standing_now};
 use super::begin::{Asked, StartError, fleet, library, start};
-use super::bodies::{ProblemBody, load, measured_of, phase_of, reasons_of, rollback_of, verified};
+use super::bodies::{
+    ProblemBody, load, measured_of, phase_of, reasons_of, rollback_of, verified, waits_for,
+};
 use super::hold::{holds, next_date};
 use super::http::{problems_of, stop_drill};
 use super::journal::{self, Entry as JournalEntry};
@@ -327,6 +329,9 @@ struct Show<'a> {
     measured: Vec<report::MeasuredRow>,
     facts: Vec<Row>,
     started_by: String,
+    /// The step that waits for a person: its identifier and what is asked.
+    waits_for: Option<(String, String)>,
+    rows: Vec<(String, String)>,
     proof: Option<Proof>,
 }
 
@@ -340,7 +345,8 @@ async fn show(State(app): State<App>, view: View, Path(id): Path<String>) -> Res
         let proof = Some(Proof::new(&page, drill.number, &found)).filter(|_| !entries.is_empty());
         let shown = Show { proof, ..show_template(&page, &drill, &entries, running) };
         let mut response = render(&shown)?.into_response();
-        if running {
+        // Who is writing a note is not interrupted.
+        if running && shown.waits_for.is_none() {
             // Without a script: the header does what a meta element would do.
             let refresh = HeaderValue::from_static(REFRESH_SECONDS);
             response.headers_mut().insert(HeaderName::from_static("refresh"), refresh);
@@ -364,6 +370,8 @@ fn show_template<'a>(page: &'a Page, drill: &'a Drill, entries: &[JournalEntry],
         measured: report::measured_rows(page, plan.as_ref(), measured_of(entries), rollback_of(entries)),
         facts: fact_rows(page, plan.as_ref(), entries),
         started_by: report::who(page, &drill.started_by),
+        waits_for: waits_for(drill, entries).filter(|_| running && page.may(Right::RunDrills)),
+        rows: super::rows::found(page, plan.as_ref(), entries),
         proof: None,
         page,
         drill,

@@ -72,7 +72,12 @@ struct Report<'a> {
     began: String,
     ended: String,
     target: String,
+    kind: String,
     rpo: String,
+    /// The recovery point that was measured, and whether the target was met.
+    rpo_found: Option<(String, bool)>,
+    /// What became of the rows that were written.
+    rows: Vec<(String, String)>,
     rto: String,
     met: bool,
     /// The disturbance by the rollback, whether it was short enough, and the downtime of all.
@@ -110,6 +115,9 @@ pub(super) async fn respond(app: &App, id: &str, language: Language) -> Result<R
             .as_ref()
             .and_then(|plan| plan.rpo)
             .map_or_else(|| "–".to_owned(), |rpo| length(&page, millis(rpo))),
+        kind: plan.as_ref().map_or_else(String::new, |plan| page.t(&format!("continuity.kind.{}", plan.kind.code()))),
+        rpo_found: super::rows::recovery_point(&page, plan.as_ref(), &entries),
+        rows: super::rows::found(&page, plan.as_ref(), &entries),
         rto: recovery(&page, &drill),
         met: is_met(&drill),
         whole: whole(&page, &entries),
@@ -146,6 +154,8 @@ fn without_undo(page: &Page, plan: &Plan) -> Vec<(String, String)> {
         .iter()
         .filter_map(|step| match &step.undo {
             Undo::ByAgent => None,
+            // What a person does is not undone by anybody.
+            Undo::Nothing(_) if step.order().is_none() => None,
             Undo::Nothing(reason) => {
                 Some((said(page, Some(plan), &step.name), said(page, Some(plan), reason)))
             }
@@ -412,6 +422,21 @@ fn describe(page: &Page, plan: Option<&Plan>, fact: &Fact) -> (&'static str, Str
             ),
             None => ("step_unanswered", step(*index), "crit"),
         },
+        Fact::StepRetried { step, order } => ("step_retried", on(*step, order), "warn"),
+        Fact::Asked { step: index, until_ms } => (
+            "asked",
+            format!("{} – {}", step(*index), page.tv("continuity.until", &[("at", &page.datetime_seconds(*until_ms))])),
+            "info",
+        ),
+        Fact::Confirmed { step: index, who: by, done, note } => {
+            let note = if note.is_empty() { String::new() } else { format!(" – “{note}”") };
+            ("confirmed", format!("{}: {}{note}", step(*index), who(page, by)), good(*done))
+        }
+        Fact::RowsCounted { count, met, .. } => {
+            let words = super::rows::in_words(page, plan, count);
+            let why = reasons();
+            ("rows_counted", if why.is_empty() { words } else { format!("{words}; {why}") }, good(*met))
+        }
         Fact::StepEnded { step, good: held, .. } => ("step_ended", outcome(*step, *held, None), good(*held)),
         Fact::Measured { met, .. } => ("measured", reasons(), good(*met)),
         Fact::Stopped { .. } => ("stopped", reasons(), "warn"),

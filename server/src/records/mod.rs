@@ -22,6 +22,7 @@ pub mod incident_events;
 pub mod incident_signals;
 pub mod incidents;
 pub mod known_events;
+pub mod marker_rows;
 pub mod orders;
 pub mod rules;
 pub mod server_state;

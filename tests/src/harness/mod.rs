@@ -4,6 +4,7 @@
 
 mod agent;
 mod api;
+mod databases;
 mod programs;
 mod prometheus;
 mod server;
@@ -11,6 +12,7 @@ mod wait;
 
 pub use agent::Agent;
 pub use api::{Api, cookies, series};
+pub use databases::{Database, Databases, account};
 pub use programs::program;
 pub use prometheus::Prometheus;
 pub use server::Server;

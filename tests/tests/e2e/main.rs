@@ -11,6 +11,7 @@ mod accounts;
 mod bad_input;
 mod console;
 mod dashboards;
+mod database_drills;
 mod differential;
 mod discovery;
 mod first_run;

@@ -169,7 +169,9 @@ async fn be_standby(server: &Server<'_>, job: &Job) -> anyhow::Result<()> {
 async fn await_receiving(server: &Server<'_>, job: &Job) -> anyhow::Result<()> {
     let look = async || match (server.look().await, server.look_at_peer().await) {
         (Ok(own), Ok(peer)) if own.standby && own.streaming => Ok(Ok(behind(&own, &peer))),
-        (Ok(own), Ok(_)) => Ok(Err(if own.standby { "it receives nothing" } else { "it is a primary" }.to_owned())),
+        (Ok(own), Ok(_)) => {
+            Ok(Err(if own.standby { "it receives nothing" } else { "it is a primary" }.to_owned()))
+        }
         (Err(error), _) | (_, Err(error)) => Ok(Err(format!("{error:#}"))),
     };
     let behind = job.until("the standby to receive", look).await?;

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::flaw::Flaw;
 use super::journal::{self, CheckTime, Entry as JournalEntry, Fact};
-use super::marks::RowCount;
 use super::machine::{Machine, Phase};
+use super::marks::RowCount;
 use super::measure::{Measurement, Point};
 use super::plan::{Entry, Plan, PlanProblem, Undo};
 use super::reason::{Reason, say_all};

@@ -92,7 +92,8 @@ pub(super) async fn dry_run(app: &App, id: &str) -> Result<DryRun, ApiError> {
     let client = client()?;
     let mut against: Vec<String> = problems_of(entry, &hosts).into_iter().map(|one| one.text).collect();
     against.extend(say_all(&holds(app, plan, now_ms()).await?, Some(plan), "en"));
-    if let Some(standing) = standing_now(app, plan, entry, None).await?.filter(|standing| !standing.enough()) {
+    if let Some(standing) = standing_now(app, plan, entry, None).await?.filter(|standing| !standing.enough())
+    {
         against.push(format!("{} of {} approvals are given", standing.holding.len(), standing.wanted));
     }
     if let Some(running) = app.running_drill.id() {
@@ -102,7 +103,11 @@ pub(super) async fn dry_run(app: &App, id: &str) -> Result<DryRun, ApiError> {
     let mut probes = Vec::new();
     for probe in &plan.probes {
         let answer = ask(&client, &probe.http).await;
-        probes.push(Looked { name: probe.name.clone(), held: answer == Answer::Good, found: format!("{answer:?}") });
+        probes.push(Looked {
+            name: probe.name.clone(),
+            held: answer == Answer::Good,
+            found: format!("{answer:?}"),
+        });
     }
     let steps = steps(plan, &hosts);
     let undone = |index: &usize| plan.steps.get(*index).filter(|step| step.undo == Undo::ByAgent);

@@ -480,7 +480,12 @@ impl Run {
         Ok(orders::answer(&self.app, &note.order_id, deadline).await?)
     }
 
-    pub(super) fn failure(&self, step: &str, order: &OrderNote, answer: Option<&OrderResult>) -> Option<Reason> {
+    pub(super) fn failure(
+        &self,
+        step: &str,
+        order: &OrderNote,
+        answer: Option<&OrderResult>,
+    ) -> Option<Reason> {
         match answer {
             None => Some(Reason::NoAnswer { step: step.to_owned(), host: order.host.clone() }),
             Some(result) if result.outcome == Outcome::Succeeded => None,

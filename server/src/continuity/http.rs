@@ -76,6 +76,8 @@ pub fn routes() -> Routes {
         .merge(super::approval_pages::routes())
         .merge(super::pages::routes())
         .merge(super::step_pages::routes())
+        .merge(super::findings_http::routes())
+        .merge(super::emergency::routes())
 }
 
 impl From<StartError> for ApiError {

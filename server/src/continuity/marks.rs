@@ -54,7 +54,12 @@ pub struct RowCount {
 
 /// Compares what was acknowledged with what is there. Pure.
 #[must_use]
-pub fn compare(marker: &str, interval_ms: Millis, trace: &[Point], there: Option<&BTreeSet<Millis>>) -> RowCount {
+pub fn compare(
+    marker: &str,
+    interval_ms: Millis,
+    trace: &[Point],
+    there: Option<&BTreeSet<Millis>>,
+) -> RowCount {
     let mut kept: Vec<&Point> = trace.iter().filter(|point| point.good()).collect();
     kept.sort_by_key(|point| point.0);
     let is_lost = |point: &&&Point| there.is_some_and(|there| !there.contains(&point.0));
@@ -212,13 +217,17 @@ async fn read(track: &Track, limit: Duration) -> anyhow::Result<BTreeSet<Millis>
                 let mut body = Vec::new();
                 while let Some(chunk) = response.chunk().await? {
                     body.extend_from_slice(&chunk);
-                    ensure!(body.len() <= MAX_LIST_BYTES, "the list of rows is larger than {MAX_LIST_BYTES} bytes");
+                    ensure!(
+                        body.len() <= MAX_LIST_BYTES,
+                        "the list of rows is larger than {MAX_LIST_BYTES} bytes"
+                    );
                 }
                 serde_json::from_slice(&body).context("the answer is no list of numbers")
             }
             MarkerPath::Postgres { .. } => {
                 let database = database(&track.marker.path).await?;
-                let rows = database.client.query(crate::records::marker_rows::LIST, &[&track.drill_id]).await?;
+                let rows =
+                    database.client.query(crate::records::marker_rows::LIST, &[&track.drill_id]).await?;
                 rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
             }
         }

@@ -18,7 +18,11 @@ mod bodies;
 mod chaostoolkit;
 mod checks;
 mod dry_run;
+mod emergency;
 mod execute;
+mod finding_rows;
+mod findings;
+mod findings_http;
 mod flaw;
 mod glance;
 mod hold;
@@ -52,6 +56,7 @@ mod watch;
 pub use approval::ApprovalNote;
 pub use bodies::{DrillBody, DrillDetail, JournalBody, ProblemBody, Started};
 pub use dry_run::DryRun;
+pub use emergency::{Declared, Emergencies};
 pub use flaw::Flaw;
 pub(crate) use glance::glance;
 pub(crate) use hold::drill_on_host;
@@ -61,5 +66,7 @@ pub use running::RunningDrill;
 pub(crate) use tick::start_tasks;
 pub use verify::{Evidence, State, Verification, list_head, verify, verify_list};
 
+#[cfg(test)]
+mod engine_tests;
 #[cfg(test)]
 mod execute_tests;

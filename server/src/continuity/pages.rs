@@ -9,9 +9,9 @@ use serde::Deserialize;
 use super::approval::Standing;
 use super::approval_pages::{in_words, standing_now};
 use super::begin::{Asked, StartError, fleet, library, start};
-use super::bodies::{
-    ProblemBody, load, measured_of, phase_of, reasons_of, rollback_of, verified, waits_for,
-};
+use super::bodies::{ProblemBody, load, measured_of, phase_of, reasons_of, rollback_of, verified, waits_for};
+use super::finding_rows::{FindingRow, finding_rows, signatures};
+use super::findings;
 use super::hold::{holds, next_date};
 use super::http::{problems_of, stop_drill};
 use super::journal::{self, Entry as JournalEntry};
@@ -20,7 +20,7 @@ use super::plan::{Entry as PlanEntry, HostState, Library, Plan, PlanProblem};
 use super::proof::Proof;
 use super::reason::say_all;
 use super::report::{self, Row, fact_rows};
-use crate::access::Right;
+use crate::access::{Right, UserPrincipal};
 use crate::app::App;
 use crate::console::{Page, PageError, Section, View, render};
 use crate::http::{ApiError, Caller, Routes, encode_component};
@@ -332,6 +332,12 @@ struct Show<'a> {
     /// The step that waits for a person: its identifier and what is asked.
     waits_for: Option<(String, String)>,
     rows: Vec<(String, String)>,
+    findings: Vec<FindingRow>,
+    signed: Vec<String>,
+    /// Whether the viewer may note findings and close them.
+    may_act: bool,
+    /// Whether the viewer may sign, and has not yet.
+    may_sign: bool,
     proof: Option<Proof>,
 }
 
@@ -343,7 +349,17 @@ async fn show(State(app): State<App>, view: View, Path(id): Path<String>) -> Res
         let running = drill.ended_at_ms.is_none();
         let found = verified(&app, drill.clone()).await?;
         let proof = Some(Proof::new(&page, drill.number, &found)).filter(|_| !entries.is_empty());
-        let shown = Show { proof, ..show_template(&page, &drill, &entries, running) };
+        let found = findings::of_drill(&app, &id).await?;
+        let signed = findings::signed(&app, &id).await?;
+        let has_signed = |user: &UserPrincipal| signed.iter().any(|one| one.user_id == user.id);
+        let may_sign = |user: &UserPrincipal| findings::role_of(user).is_some() && !has_signed(user);
+        let shown = Show {
+            proof,
+            findings: finding_rows(&page, found, now_ms()),
+            may_sign: page.user().is_some_and(may_sign),
+            signed: signatures(&page, &signed),
+            ..show_template(&page, &drill, &entries, running)
+        };
         let mut response = render(&shown)?.into_response();
         // Who is writing a note is not interrupted.
         if running && shown.waits_for.is_none() {
@@ -372,6 +388,10 @@ fn show_template<'a>(page: &'a Page, drill: &'a Drill, entries: &[JournalEntry],
         started_by: report::who(page, &drill.started_by),
         waits_for: waits_for(drill, entries).filter(|_| running && page.may(Right::RunDrills)),
         rows: super::rows::found(page, plan.as_ref(), entries),
+        findings: Vec::new(),
+        signed: Vec::new(),
+        may_act: page.may(Right::RunDrills),
+        may_sign: false,
         proof: None,
         page,
         drill,

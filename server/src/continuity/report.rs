@@ -9,6 +9,8 @@ use siaga_protocol::orders::Outcome;
 
 use super::approval::ApprovalNote;
 use super::bodies::{load, load_traces, measured_of, reasons_of, rollback_of, verified};
+use super::finding_rows::{FindingRow, finding_rows, signatures};
+use super::findings;
 use super::journal::{self, AnswerNote, CheckTime, Despite, Entry as JournalEntry, Fact};
 use super::machine::{Phase, Verdict};
 use super::measure::Measurement;
@@ -78,6 +80,8 @@ struct Report<'a> {
     rpo_found: Option<(String, bool)>,
     /// What became of the rows that were written.
     rows: Vec<(String, String)>,
+    findings: Vec<FindingRow>,
+    signed: Vec<String>,
     rto: String,
     met: bool,
     /// The disturbance by the rollback, whether it was short enough, and the downtime of all.
@@ -115,9 +119,13 @@ pub(super) async fn respond(app: &App, id: &str, language: Language) -> Result<R
             .as_ref()
             .and_then(|plan| plan.rpo)
             .map_or_else(|| "–".to_owned(), |rpo| length(&page, millis(rpo))),
-        kind: plan.as_ref().map_or_else(String::new, |plan| page.t(&format!("continuity.kind.{}", plan.kind.code()))),
+        kind: plan
+            .as_ref()
+            .map_or_else(String::new, |plan| page.t(&format!("continuity.kind.{}", plan.kind.code()))),
         rpo_found: super::rows::recovery_point(&page, plan.as_ref(), &entries),
         rows: super::rows::found(&page, plan.as_ref(), &entries),
+        findings: finding_rows(&page, findings::of_drill(app, id).await?, now_ms()),
+        signed: signatures(&page, &findings::signed(app, id).await?),
         rto: recovery(&page, &drill),
         met: is_met(&drill),
         whole: whole(&page, &entries),
@@ -425,7 +433,11 @@ fn describe(page: &Page, plan: Option<&Plan>, fact: &Fact) -> (&'static str, Str
         Fact::StepRetried { step, order } => ("step_retried", on(*step, order), "warn"),
         Fact::Asked { step: index, until_ms } => (
             "asked",
-            format!("{} – {}", step(*index), page.tv("continuity.until", &[("at", &page.datetime_seconds(*until_ms))])),
+            format!(
+                "{} – {}",
+                step(*index),
+                page.tv("continuity.until", &[("at", &page.datetime_seconds(*until_ms))])
+            ),
             "info",
         ),
         Fact::Confirmed { step: index, who: by, done, note } => {

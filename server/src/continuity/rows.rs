@@ -33,7 +33,8 @@ pub(super) fn recovery_point(page: &Page, plan: Option<&Plan>, entries: &[Entry]
 /// What became of the rows, after the recovery and after the way back.
 pub(super) fn found(page: &Page, plan: Option<&Plan>, entries: &[Entry]) -> Vec<(String, String)> {
     let parts = [(CheckTime::Step, "continuity.rows.steps"), (CheckTime::After, "continuity.rows.all")];
-    let line = |(when, key): (CheckTime, &str)| Some((page.t(key), in_words(page, plan, counted(entries, when)?)));
+    let line =
+        |(when, key): (CheckTime, &str)| Some((page.t(key), in_words(page, plan, counted(entries, when)?)));
     parts.into_iter().filter_map(line).collect()
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 /// What asks a drill to end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StopCause {
+pub(super) enum StopCause {
     /// A person.
     Person(String),
     /// A stop condition of the plan.

@@ -1,5 +1,5 @@
 //! Tells the incidents which systems a drill did not leave as it found them, which exercises are overdue, and for which
-//! planned ones approvals are missing. The incident of a system ends when a later drill of the same plan finds
+//! planned ones approvals are missing, and which corrective actions are. The incident of a system ends when a later drill of the same plan finds
 //! everything restored, that of an overdue exercise when a drill of the plan was carried out, that of approvals when
 //! there are enough or the date has passed.
 
@@ -25,6 +25,7 @@ const LOOK_BACK: u32 = 50;
 pub(super) async fn sync(app: &App) -> anyhow::Result<()> {
     let found = app.records.run(|db| drills::not_restored(db)).await?;
     let mut signals: Vec<Signal> = found.iter().map(not_restored).collect();
+    signals.extend(app.records.run(|db| super::findings::overdue(db, now_ms())).await?);
     if app.config.current().continuity.scheduled {
         let library = library(app).await?;
         for (plan, entry) in library.good().filter(|(plan, _)| plan.schedule.is_some()) {
@@ -38,9 +39,14 @@ pub(super) async fn sync(app: &App) -> anyhow::Result<()> {
 }
 
 /// Title and detail in a language: a text of the catalogue, and what to put into it.
-type Words<'a> = &'a dyn Fn(&str) -> (String, String);
+pub(super) type Words<'a> = &'a dyn Fn(&str) -> (String, String);
 
-fn signal(component: String, severity: Severity, started_at_ms: Millis, words: Words<'_>) -> Signal {
+pub(super) fn signal(
+    component: String,
+    severity: Severity,
+    started_at_ms: Millis,
+    words: Words<'_>,
+) -> Signal {
     let ((title_id, detail_id), (title_en, detail_en)) = (words("id"), words("en"));
     Signal {
         key: component.clone(),

@@ -115,9 +115,12 @@ impl Run {
             let step = given.index;
             self.record(Fact::StepAnswered { step, answer: answer.clone().map(note) }).await?;
             given.answered_ms = now_ms();
-            let Some(reason) = self.failure(&given.step.name, &given.order, answer.as_ref()) else { return Ok(()) };
+            let Some(reason) = self.failure(&given.step.name, &given.order, answer.as_ref()) else {
+                return Ok(());
+            };
             // What was refused would be again.
-            let may_work = answer.is_some_and(|answer| matches!(answer.outcome, Outcome::Failed | Outcome::TimedOut));
+            let may_work =
+                answer.is_some_and(|answer| matches!(answer.outcome, Outcome::Failed | Outcome::TimedOut));
             if !may_work || given.tries_left == 0 || self.asked_to_stop().is_some() {
                 given.failed = Some(reason);
                 return Ok(());

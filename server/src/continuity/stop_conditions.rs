@@ -46,7 +46,11 @@ pub(super) fn watch(
                 let since = *bad_since.entry(index).or_insert(asked);
                 if stops.get(index).is_some_and(|stop| asked - since >= stop.patience) {
                     let cause = StopCause::Condition { check: finding.check, found: finding.found };
-                    tracing::warn!(drill.id = drill_id, ?cause, "a stop condition does not hold: the drill is stopped");
+                    tracing::warn!(
+                        drill.id = drill_id,
+                        ?cause,
+                        "a stop condition does not hold: the drill is stopped"
+                    );
                     place.stop_for(&drill_id, &cause);
                     return;
                 }

@@ -41,7 +41,8 @@ pub fn account() -> Option<&'static str> {
 /// The newest version's folder of programs.
 fn programs() -> anyhow::Result<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let newest = versions.map(|entry| entry.path().join("bin")).filter(|bin| bin.join("initdb").exists()).max();
+    let newest =
+        versions.map(|entry| entry.path().join("bin")).filter(|bin| bin.join("initdb").exists()).max();
     newest.context("PostgreSQL is not installed: run tests/install-tools.sh")
 }
 
@@ -153,7 +154,11 @@ impl Databases {
     pub fn back_up(&self, name: &str) -> anyhow::Result<PathBuf> {
         let target = self.folder.path().join(name);
         let mut command = program("pg_basebackup")?;
-        command.args(["-X", "none", "-c", "fast", "--no-sync", "-d"]).arg(self.a.address()).arg("-D").arg(&target);
+        command
+            .args(["-X", "none", "-c", "fast", "--no-sync", "-d"])
+            .arg(self.a.address())
+            .arg("-D")
+            .arg(&target);
         run(command)?;
         Ok(target)
     }

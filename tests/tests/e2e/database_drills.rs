@@ -125,7 +125,8 @@ async fn server_with_plans(plans: &[(&str, String)]) -> (Server, tempfile::TempD
     for (name, text) in plans {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
-    let config = format!("[continuity]\nplans_dir = \"{}\"\n[rules]\ndefaults = false\n", folder.path().display());
+    let config =
+        format!("[continuity]\nplans_dir = \"{}\"\n[rules]\ndefaults = false\n", folder.path().display());
     (Server::start(&config).await.unwrap(), folder)
 }
 
@@ -200,7 +201,10 @@ async fn a_database_fails_over_is_measured_and_ends_where_it_began() {
     assert_eq!(done["rows_after"]["lost"], lost, "{rows:#}");
     assert_eq!(rows["lost"], lost, "the way back loses nothing");
     assert!(rows["acknowledged"].as_i64().unwrap() > 10, "{rows:#}");
-    assert!(trace[1].as_array().unwrap().len() > acknowledged.len(), "rows were refused while nobody took them");
+    assert!(
+        trace[1].as_array().unwrap().len() > acknowledged.len(),
+        "rows were refused while nobody took them"
+    );
     assert_eq!(rows["rpo_ms"] == 0, lost == 0, "{rows:#}");
 
     let html = report(&server, &done).await;
@@ -216,7 +220,10 @@ async fn a_database_fails_over_is_measured_and_ends_where_it_began() {
     let fill = "INSERT INTO load SELECT FROM generate_series(1, 400000)";
     connect(&a.address()).await.unwrap().batch_execute(fill).await.unwrap();
     let lagging = drill(&server, "postgresql-alih-layanan").await;
-    assert_eq!((&lagging["drill"]["status"], &lagging["drill"]["restored"]), (&json!("failed"), &json!(true)));
+    assert_eq!(
+        (&lagging["drill"]["status"], &lagging["drill"]["restored"]),
+        (&json!("failed"), &json!(true))
+    );
     let reasons = lagging["drill"]["reasons"].to_string();
     assert!(reasons.contains("bytes behind, more than"), "{reasons}");
     assert_eq!(is_standby(a).await, Some(false), "the primary was not touched");
@@ -252,7 +259,8 @@ async fn a_backup_is_restored_and_counted_and_a_damaged_one_fails_with_the_reaso
     let _agent = Agent::start_as(&server, "db-b", &config).await.unwrap();
     let done = drill(&server, "pemulihan-cadangan").await;
     assert_eq!(done["drill"]["status"], "passed", "{done:#}");
-    let answer = done["journal"].as_array().unwrap().iter().find(|one| one["fact"]["event"] == "step_answered");
+    let answer =
+        done["journal"].as_array().unwrap().iter().find(|one| one["fact"]["event"] == "step_answered");
     let output = answer.unwrap()["fact"]["answer"]["output"].as_str().unwrap();
     assert!(output.contains("1500 restored, 1500 in the source"), "{output}");
     assert!(output.contains("\"missing_rows\":0.0") && output.contains("\"behind_seconds\":0.0"), "{output}");
@@ -264,13 +272,17 @@ async fn a_backup_is_restored_and_counted_and_a_damaged_one_fails_with_the_reaso
     assert!(html.contains("Pemulihan cadangan") && !html.contains("continuity."), "{html}");
 
     // A byte of a table changes on the way to the shelf.
-    let path = admin.query_one("SELECT pg_relation_filepath('paket')", &[]).await.unwrap().get::<_, String>(0);
+    let path =
+        admin.query_one("SELECT pg_relation_filepath('paket')", &[]).await.unwrap().get::<_, String>(0);
     let file = backup.join(path);
     let mut bytes = std::fs::read(&file).unwrap();
     bytes[5_000] ^= 0xff;
     std::fs::write(&file, bytes).unwrap();
     let damaged = drill(&server, "pemulihan-cadangan").await;
-    assert_eq!((&damaged["drill"]["status"], &damaged["drill"]["restored"]), (&json!("failed"), &json!(true)));
+    assert_eq!(
+        (&damaged["drill"]["status"], &damaged["drill"]["restored"]),
+        (&json!("failed"), &json!(true))
+    );
     let reasons = damaged["drill"]["reasons"].to_string();
     assert!(reasons.contains("the backup is damaged") && reasons.contains("checksum"), "{reasons}");
     assert!(!scratch.exists(), "nothing is left behind");

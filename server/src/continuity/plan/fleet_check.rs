@@ -133,7 +133,11 @@ impl FleetProblem {
 ///
 /// # Errors
 /// Everything that stands against a drill now. Places are not given: they are not in the plan's text.
-pub fn resolve(plan: &Plan, file: &str, hosts: &[HostState]) -> Result<Vec<Option<ResolvedStep>>, Vec<PlanProblem>> {
+pub fn resolve(
+    plan: &Plan,
+    file: &str,
+    hosts: &[HostState],
+) -> Result<Vec<Option<ResolvedStep>>, Vec<PlanProblem>> {
     let mut resolved = Vec::new();
     let mut problems = Vec::new();
     for (index, step) in plan.steps.iter().enumerate() {
@@ -161,7 +165,8 @@ pub fn resolve(plan: &Plan, file: &str, hosts: &[HostState]) -> Result<Vec<Optio
         match found {
             Ok(host) => {
                 against(step, action, host).into_iter().for_each(&mut add);
-                resolved.push(Some(ResolvedStep { host_id: host.id.clone(), instance: host.instance.clone() }));
+                resolved
+                    .push(Some(ResolvedStep { host_id: host.id.clone(), instance: host.instance.clone() }));
             }
             Err(problem) => add(problem),
         }
@@ -233,7 +238,7 @@ mod tests {
         let mut other = host("b", true, false);
         other.actions.clear();
         let found = resolve(&plan(None), "lab.toml", &[other, host("a", true, false)]).unwrap();
-        assert_eq!(found[0].instance, "a");
+        assert_eq!(found[0].as_ref().unwrap().instance, "a");
     }
 
     #[test]

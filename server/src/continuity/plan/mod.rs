@@ -11,6 +11,7 @@ mod place;
 mod shape;
 mod steps;
 mod text;
+mod units;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub use fleet_check::{FleetProblem, HostState, ResolvedStep, resolve};
 pub use library::{Entry, Library, read_folder};
 pub use marker::{Marker, MarkerPath};
 pub use place::PlanProblem;
+pub use units::Unit;
 
 /// A plan of which every part was checked.
 #[derive(Debug, Clone)]
@@ -49,6 +51,8 @@ pub struct Plan {
     pub coordinator: String,
     /// Who takes part.
     pub participants: Vec<String>,
+    /// Units that are told of an emergency.
+    pub units: Vec<Unit>,
     /// Zone of the schedule and of blackouts.
     pub time_zone: TimeZone,
     /// When drills start by themselves.

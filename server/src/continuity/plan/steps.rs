@@ -160,7 +160,8 @@ fn undo(at: &str, undo: bool, reason: Option<String>, problems: &mut Problems<'_
 
 /// Steps that can be carried out at the same time, list by list.
 fn waves(raw: &[StepText], problems: &mut Problems<'_>) -> Vec<Vec<usize>> {
-    let by_id: BTreeMap<&str, usize> = raw.iter().enumerate().rev().map(|(i, step)| (step.id.as_str(), i)).collect();
+    let by_id: BTreeMap<&str, usize> =
+        raw.iter().enumerate().rev().map(|(i, step)| (step.id.as_str(), i)).collect();
     let mut waits: Vec<Vec<usize>> = Vec::new();
     for (index, step) in raw.iter().enumerate() {
         let Some(after) = &step.after else {
@@ -171,7 +172,8 @@ fn waves(raw: &[StepText], problems: &mut Problems<'_>) -> Vec<Vec<usize>> {
         for (place, id) in after.iter().enumerate() {
             match by_id.get(id.as_str()) {
                 Some(other) => found.push(*other),
-                None => problems.add(&format!("step[{index}].after[{place}]"), format!("{id:?} is no step of this plan")),
+                None => problems
+                    .add(&format!("step[{index}].after[{place}]"), format!("{id:?} is no step of this plan")),
             }
         }
         waits.push(found);
@@ -179,7 +181,8 @@ fn waves(raw: &[StepText], problems: &mut Problems<'_>) -> Vec<Vec<usize>> {
     let mut waves: Vec<Vec<usize>> = Vec::new();
     let mut done = BTreeSet::new();
     while done.len() < raw.len() {
-        let ready = |index: &usize| !done.contains(index) && waits[*index].iter().all(|other| done.contains(other));
+        let ready =
+            |index: &usize| !done.contains(index) && waits[*index].iter().all(|other| done.contains(other));
         let wave: Vec<usize> = (0..raw.len()).filter(ready).collect();
         if wave.is_empty() {
             cycle(raw, &waits, &done, problems);
@@ -198,8 +201,10 @@ fn cycle(raw: &[StepText], waits: &[Vec<usize>], done: &BTreeSet<usize>, problem
     // Each step that is left waits for another one that is left, so that this comes back to a step it knows.
     while let Some(next) = waits[at].iter().copied().find(|other| !done.contains(other)) {
         if let Some(begin) = way.iter().position(|known| *known == next) {
-            let names: Vec<&str> = way[begin..].iter().chain([&next]).map(|index| raw[*index].id.as_str()).collect();
-            let place = way[begin..].iter().copied().find(|index| raw[*index].after.is_some()).unwrap_or(next);
+            let names: Vec<&str> =
+                way[begin..].iter().chain([&next]).map(|index| raw[*index].id.as_str()).collect();
+            let place =
+                way[begin..].iter().copied().find(|index| raw[*index].after.is_some()).unwrap_or(next);
             problems.add(
                 &format!("step[{place}].after"),
                 format!("these steps wait for each other: {}", names.join(" -> ")),

@@ -19,8 +19,10 @@ use super::marker::{self, MarkerText};
 use super::place::Problems;
 use super::shape;
 use super::steps::{StepText, steps};
+use super::units::{UnitText, units};
 use super::{
-    Check, CheckKind, Comparison, FleetProblem, HttpExpectation, Kind, Plan, PlanProblem, Probe, StopCondition,
+    Check, CheckKind, Comparison, FleetProblem, HttpExpectation, Kind, Plan, PlanProblem, Probe,
+    StopCondition,
 };
 use crate::capacity::EventCategory;
 use crate::continuity::schedule::{Blackout, BlackoutTime, Schedule, next_allowed};
@@ -66,6 +68,8 @@ pub(super) struct PlanText {
     #[serde(default = "jakarta")]
     time_zone: String,
     people: PeopleText,
+    #[serde(default)]
+    unit: Vec<UnitText>,
     schedule: Option<ScheduleText>,
     approval: Option<ApprovalText>,
     #[serde(default)]
@@ -178,7 +182,7 @@ struct ProbeText {
 const BLACKOUT_FIELDS: [&str; 6] = ["from", "to", "cron", "lasts", "events", "incidents"];
 
 /// Fields that hold texts for people, and the tables and lists in which they stand.
-const TEXT_FIELDS: [&str; 16] = [
+const TEXT_FIELDS: [&str; 17] = [
     "name",
     "service",
     "scenario",
@@ -195,6 +199,7 @@ const TEXT_FIELDS: [&str; 16] = [
     "stop",
     "marker",
     "confirm",
+    "unit",
 ];
 
 impl PlanText {
@@ -206,6 +211,7 @@ impl PlanText {
         own.into_iter()
             .chain(&self.people.participants)
             .chain(self.blackout.iter().map(|blackout| &blackout.name))
+            .chain(self.unit.iter().map(|unit| &unit.name))
             .chain(self.stop.iter().map(|stop| &stop.name))
             .chain(self.probe.iter().map(|probe| &probe.name))
             .chain(self.marker.iter().map(|marker| &marker.name))
@@ -306,6 +312,7 @@ fn check(raw: PlanText, problems: &mut Problems<'_>) -> Option<Plan> {
     if raw.rpo.is_some() && marker.is_none() && raw.kind.disturbs() {
         problems.warn("rpo", FleetProblem::RpoNotMeasured);
     }
+    let units = units(raw.unit, problems);
     let (steps, waves) = steps(raw.step, raw.kind, problems);
     Some(Plan {
         id: raw.id,
@@ -318,6 +325,7 @@ fn check(raw: PlanText, problems: &mut Problems<'_>) -> Option<Plan> {
         settle: raw.settle,
         coordinator: raw.people.coordinator,
         participants: raw.people.participants,
+        units,
         time_zone: zone?,
         schedule,
         blackouts,

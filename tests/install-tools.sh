@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need from Debian's packages: a real browser, the exporter that the agent is compared with,
-# the Prometheus that queries are compared with, a database server. Does nothing where they are there already.
+# the Prometheus that queries are compared with, a database server and what drills do with it (Patroni on etcd), nftables. Does nothing where they are there already.
 set -euo pipefail
 
 missing=()
@@ -9,6 +9,9 @@ command -v chromedriver >/dev/null || missing+=(chromium-driver)
 command -v prometheus-node-exporter >/dev/null || missing+=(prometheus-node-exporter)
 command -v prometheus >/dev/null || missing+=(prometheus)
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
+command -v patroni >/dev/null || missing+=(patroni)
+command -v etcd >/dev/null || missing+=(etcd-server)
+command -v nft >/dev/null || missing+=(nftables)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 as_root=()

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::client::{Client, ServerArgs};
 use super::drill_verify::{self, KeyArgs, VerifyArgs};
 use super::out;
-use crate::continuity::plan::Plan;
+use crate::continuity::plan::{Plan, SCOPE_FILE, Scope};
 use crate::continuity::{DrillBody, DrillDetail, DryRun, JournalBody, Started};
 
 /// How often a running drill is looked at.
@@ -86,6 +86,22 @@ fn check(files: &[PathBuf]) -> anyhow::Result<()> {
                 continue;
             }
         };
+        if file.file_name().is_some_and(|name| name == SCOPE_FILE) {
+            match Scope::read(&file.display().to_string(), &text) {
+                Ok(scope) => {
+                    let (services, scenarios) = (scope.service.len(), scope.scenario.len());
+                    out::line(format_args!(
+                        "{}: good, {services} services, {scenarios} scenarios",
+                        file.display()
+                    ))?;
+                }
+                Err(problems) => {
+                    wrong += problems.len();
+                    problems.iter().try_for_each(out::line)?;
+                }
+            }
+            continue;
+        }
         match Plan::read(&file.display().to_string(), &text) {
             Ok(plan) => {
                 out::line(format_args!("{}: plan {} is good", file.display(), plan.id))?;

@@ -78,6 +78,7 @@ pub fn routes() -> Routes {
         .merge(super::step_pages::routes())
         .merge(super::findings_http::routes())
         .merge(super::emergency::routes())
+        .merge(super::scope_pages::routes())
 }
 
 impl From<StartError> for ApiError {

@@ -75,7 +75,8 @@ impl Drop for Lab {
 async fn scene(lab: &Lab) -> (Server, Agent, tempfile::TempDir) {
     let plans = tempfile::tempdir().unwrap();
     std::fs::write(plans.path().join("lab.toml"), lab.plan()).unwrap();
-    let config = format!("[continuity]\nplans_dir = \"{}\"\n[rules]\ndefaults = false\n", plans.path().display());
+    let config =
+        format!("[continuity]\nplans_dir = \"{}\"\n[rules]\ndefaults = false\n", plans.path().display());
     let server = Server::start(&config).await.unwrap();
     let agent = Agent::start_as(&server, "lab", &lab.actions()).await.unwrap();
     (server, agent, plans)

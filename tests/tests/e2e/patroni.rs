@@ -32,7 +32,8 @@ fn start(name: &str, arguments: &[&str], log: &Path) -> Child {
 }
 
 fn programs_of_postgres() -> PathBuf {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").unwrap().flatten().map(|entry| entry.path().join("bin"));
+    let versions =
+        std::fs::read_dir("/usr/lib/postgresql").unwrap().flatten().map(|entry| entry.path().join("bin"));
     versions.filter(|bin| bin.join("initdb").exists()).max().unwrap()
 }
 
@@ -103,9 +104,9 @@ impl Cluster {
         let url = format!("http://127.0.0.1:{}/cluster", self.rest[0]);
         let cluster: Value = reqwest::get(url).await.ok()?.json().await.ok()?;
         let members = cluster["members"].as_array()?;
-        let follows = members
-            .iter()
-            .any(|one| one["role"] == "replica" && matches!(one["state"].as_str(), Some("running" | "streaming")));
+        let follows = members.iter().any(|one| {
+            one["role"] == "replica" && matches!(one["state"].as_str(), Some("running" | "streaming"))
+        });
         let leader = members.iter().find(|one| one["role"] == "leader" && one["state"] == "running")?;
         (follows && members.len() == 2).then(|| leader["name"].as_str().map(str::to_owned)).flatten()
     }
@@ -136,7 +137,8 @@ async fn a_cluster_of_patroni_is_switched_over_by_its_own_interface_and_back() {
     );
     let plans = tempfile::tempdir().unwrap();
     std::fs::write(plans.path().join("p.toml"), plan).unwrap();
-    let config = format!("[continuity]\nplans_dir = \"{}\"\n[rules]\ndefaults = false\n", plans.path().display());
+    let config =
+        format!("[continuity]\nplans_dir = \"{}\"\n[rules]\ndefaults = false\n", plans.path().display());
     let server = Server::start(&config).await.unwrap();
     let actions = format!(
         "[actions.switch.patroni]\nurl = \"http://127.0.0.1:{}\"\nleader = \"{first}\"\ncandidate = \"{other}\"\n",

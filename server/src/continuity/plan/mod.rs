@@ -8,6 +8,7 @@ mod fleet_check;
 mod library;
 mod marker;
 mod place;
+mod scope;
 mod shape;
 mod steps;
 mod text;
@@ -26,6 +27,7 @@ pub use fleet_check::{FleetProblem, HostState, ResolvedStep, resolve};
 pub use library::{Entry, Library, read_folder};
 pub use marker::{Marker, MarkerPath};
 pub use place::PlanProblem;
+pub use scope::{SCOPE_FILE, Scope, Service};
 pub use units::Unit;
 
 /// A plan of which every part was checked.
@@ -51,6 +53,8 @@ pub struct Plan {
     pub coordinator: String,
     /// Who takes part.
     pub participants: Vec<String>,
+    /// Which scenario of which service of the scope it exercises.
+    pub covers: Option<Covers>,
     /// Units that are told of an emergency.
     pub units: Vec<Unit>,
     /// Zone of the schedule and of blackouts.
@@ -79,6 +83,16 @@ pub struct Plan {
     pub english: BTreeMap<String, String>,
     /// What is allowed but unwise.
     pub warnings: Vec<PlanProblem>,
+}
+
+/// Which scenario of which service of the scope a plan exercises.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Covers {
+    /// Identifier of the service.
+    pub service: String,
+    /// Identifier of the scenario.
+    pub scenario: String,
 }
 
 /// Kinds of exercise.

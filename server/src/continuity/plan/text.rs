@@ -21,7 +21,7 @@ use super::shape;
 use super::steps::{StepText, steps};
 use super::units::{UnitText, units};
 use super::{
-    Check, CheckKind, Comparison, FleetProblem, HttpExpectation, Kind, Plan, PlanProblem, Probe,
+    Check, CheckKind, Comparison, Covers, FleetProblem, HttpExpectation, Kind, Plan, PlanProblem, Probe,
     StopCondition,
 };
 use crate::capacity::EventCategory;
@@ -67,6 +67,7 @@ pub(super) struct PlanText {
     settle: Duration,
     #[serde(default = "jakarta")]
     time_zone: String,
+    covers: Option<Covers>,
     people: PeopleText,
     #[serde(default)]
     unit: Vec<UnitText>,
@@ -312,6 +313,11 @@ fn check(raw: PlanText, problems: &mut Problems<'_>) -> Option<Plan> {
     if raw.rpo.is_some() && marker.is_none() && raw.kind.disturbs() {
         problems.warn("rpo", FleetProblem::RpoNotMeasured);
     }
+    for (field, id) in
+        raw.covers.iter().flat_map(|one| [("service", &one.service), ("scenario", &one.scenario)])
+    {
+        check_id(problems, &format!("covers.{field}"), id);
+    }
     let units = units(raw.unit, problems);
     let (steps, waves) = steps(raw.step, raw.kind, problems);
     Some(Plan {
@@ -325,6 +331,7 @@ fn check(raw: PlanText, problems: &mut Problems<'_>) -> Option<Plan> {
         settle: raw.settle,
         coordinator: raw.people.coordinator,
         participants: raw.people.participants,
+        covers: raw.covers,
         units,
         time_zone: zone?,
         schedule,

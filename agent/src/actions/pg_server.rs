@@ -27,7 +27,7 @@ pub(super) struct Seen {
     pub(super) standby: bool,
     /// Position in its WAL, bytes: written by a primary, replayed by a standby.
     pub(super) position: u64,
-    /// Timeline of its newest checkpoint.
+    /// Newest timeline in its WAL. That of its newest checkpoint may be behind for a long time.
     pub(super) timeline: u32,
     /// Whether a standby receives.
     pub(super) streaming: bool,
@@ -35,7 +35,7 @@ pub(super) struct Seen {
 
 const LOOK: &str = "SELECT pg_is_in_recovery(), \
     (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END - '0/0'::pg_lsn)::bigint, \
-    (SELECT timeline_id FROM pg_control_checkpoint()), \
+    (SELECT max(substr(name, 1, 8)) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'), \
     EXISTS (SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming')";
 
 /// One question to a server; its first row.
@@ -68,7 +68,7 @@ async fn look(config: &tokio_postgres::Config) -> anyhow::Result<Seen> {
     Ok(Seen {
         standby: cell(0) == "t",
         position: cell(1).parse().unwrap_or(0),
-        timeline: cell(2).parse().context("no timeline")?,
+        timeline: u32::from_str_radix(cell(2), 16).context("no timeline")?,
         streaming: cell(3) == "t",
     })
 }
@@ -147,13 +147,26 @@ impl<'a> Server<'a> {
             let _ = kill_process(*child, Signal::KILL);
         }
         let runs = |pid: &Pid| {
-            std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).is_ok_and(|stat| {
-                !stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('Z'))
-            })
+            Path::new(&format!("/proc/{}", pid.as_raw_nonzero())).exists() && !is_dead_but_there(*pid)
         };
         while std::iter::once(&pid).chain(&children).any(runs) {
             ensure!(!job.left().is_zero(), "the server was killed but is not gone");
             tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// Removes the lock files of a dead postmaster whose number is not free yet, because nobody has fetched its end: to
+    /// PostgreSQL it looks alive. One that is gone altogether is seen by PostgreSQL itself.
+    fn clear_dead_locks(&self) -> anyhow::Result<()> {
+        let data = self.asked.data.canonicalize()?;
+        let of_socket = self.asked.socket.join(format!(".s.PGSQL.{}.lock", self.asked.port));
+        for file in [data.join("postmaster.pid"), of_socket] {
+            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            let pid = text.lines().next().and_then(|line| line.trim().parse().ok()).and_then(Pid::from_raw);
+            if pid.is_some_and(is_dead_but_there) && !anybody_works_in(&data) {
+                std::fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
+            }
         }
         Ok(())
     }
@@ -182,6 +195,7 @@ impl<'a> Server<'a> {
 
     pub(super) async fn start(&self, job: &Job) -> anyhow::Result<()> {
         ensure!(!self.mark().exists(), "the data folder was left half rewound ({})", self.mark().display());
+        self.clear_dead_locks()?;
         say("starting");
         self.control(&["start"], job).await
     }
@@ -219,13 +233,17 @@ impl<'a> Server<'a> {
         Ok(())
     }
 
-    /// Timeline of the stopped server's newest checkpoint.
-    pub(super) async fn stopped_timeline(&self, job: &Job) -> anyhow::Result<u32> {
-        let mut command = self.program("pg_controldata")?;
-        command.arg("-D").arg(&self.asked.data).env("LC_ALL", "C");
-        let text = program::run(command, job).await?;
-        let line = text.lines().find_map(|line| line.strip_prefix("Latest checkpoint's TimeLineID:"));
-        line.and_then(|value| value.trim().parse().ok()).context("pg_controldata names no timeline")
+    /// Newest timeline in the WAL of the stopped server.
+    pub(super) fn stopped_timeline(&self) -> anyhow::Result<u32> {
+        let folder = self.asked.data.join("pg_wal");
+        let entries =
+            std::fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
+        let timeline = |name: &str| {
+            let segment = name.len() == 24 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+            u32::from_str_radix(name.get(..8).filter(|_| segment)?, 16).ok()
+        };
+        let found = entries.flatten().filter_map(|entry| timeline(entry.file_name().to_str()?)).max();
+        found.context("the data folder has no WAL")
     }
 
     fn mark(&self) -> PathBuf {
@@ -258,6 +276,7 @@ impl<'a> Server<'a> {
     }
 
     async fn rewind(&self, job: &Job) -> anyhow::Result<()> {
+        self.clear_dead_locks()?;
         let mut command = self.program("pg_rewind")?;
         command.arg("-D").arg(&self.asked.data).arg(format!("--source-server={}", self.asked.peer));
         if let Some(file) = &self.asked.config_file {
@@ -322,6 +341,18 @@ fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
         .with_context(cannot)?;
     file.write_all(text.as_bytes()).with_context(cannot)?;
     file.sync_all().with_context(cannot)
+}
+
+/// Whether a process has ended and waits to be fetched by its parent.
+fn is_dead_but_there(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+}
+
+/// Whether a process has this folder as its own, as all of a server have its data folder.
+fn anybody_works_in(folder: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return true };
+    entries.flatten().any(|entry| std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == folder))
 }
 
 fn children_of(parent: Pid) -> Vec<Pid> {

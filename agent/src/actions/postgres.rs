@@ -119,7 +119,7 @@ async fn be_primary(server: &Server<'_>, job: &Job) -> anyhow::Result<()> {
     }
     if own.is_none() {
         let half = server.has_standby_signal();
-        let parted = server.stopped_timeline(job).await? < peer.timeline;
+        let parted = server.stopped_timeline()? < peer.timeline;
         if !half && !parted {
             server.start(job).await?;
             ensure!(!server.look().await?.standby, "the server was started but is no primary");

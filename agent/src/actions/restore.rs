@@ -84,7 +84,7 @@ async fn restore(asked: &Restore, job: &Job) -> anyhow::Result<()> {
         Ok(row) if row.first().and_then(Option::as_deref) == Some("f") => Ok(Ok(())),
         Ok(_) => Ok(Err("it is still in recovery".to_owned())),
         Err(error) => match tail(&asked.scratch.join("log")) {
-            said if said.contains("FATAL") || said.contains("PANIC") => {
+            said if is_fatal(&said) => {
                 bail!("the backup cannot be recovered: {said}")
             }
             _ => Ok(Err(format!("{error:#}"))),
@@ -154,11 +154,17 @@ async fn start(asked: &Restore, data: &Path, job: &Job) -> anyhow::Result<()> {
         .with_context(|| format!("the copy does not start: {}", tail(&log)))
 }
 
+fn is_fatal(said: &str) -> bool {
+    (said.contains("FATAL") || said.contains("PANIC")) && !said.contains("the database system is")
+}
+
 /// The end of the copy's log.
 fn tail(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
-    let worst = lines.iter().filter(|line| line.contains("FATAL") || line.contains("PANIC"));
+    // Who asks too early is refused, which is no reason.
+    let refused = |line: &str| line.contains("the database system is") || line.contains("Hot standby mode is disabled");
+    let worst = lines.iter().filter(|line| (line.contains("FATAL") || line.contains("PANIC")) && !refused(line));
     let mut said: Vec<&str> = worst.rev().take(REASON_LINES).copied().collect();
     if said.is_empty() {
         said = lines.iter().rev().take(REASON_LINES).copied().collect();

@@ -92,13 +92,20 @@ async fn cluster(asked: &Patroni, job: &Job) -> anyhow::Result<Cluster> {
     serde_json::from_str(&body).context("Patroni's cluster cannot be read")
 }
 
+/// Asks for the switchover; again, where no member can lead yet: one that has just come back needs a moment.
 async fn switch(asked: &Patroni, from: &str, to: &str, job: &Job) -> anyhow::Result<()> {
     let body = json!({ "leader": from, "candidate": to });
-    let (status, said) =
-        answer(request(asked, reqwest::Method::POST, "/switchover", job)?.json(&body)).await?;
-    say(&format!("HTTP {status}: {}", said.trim()));
-    ensure!(status == 200, "Patroni refuses the switchover: HTTP {status}: {}", said.trim());
-    Ok(())
+    let ask = async || {
+        let request = request(asked, reqwest::Method::POST, "/switchover", job)?.json(&body);
+        let (status, said) = answer(request).await?;
+        say(&format!("HTTP {status}: {}", said.trim()));
+        match status {
+            200 => Ok(Ok(())),
+            412 | 503 => Ok(Err(format!("HTTP {status}: {}", said.trim()))),
+            _ => bail!("Patroni refuses the switchover: HTTP {status}: {}", said.trim()),
+        }
+    };
+    job.until("Patroni to accept the switchover", ask).await
 }
 
 #[cfg(test)]

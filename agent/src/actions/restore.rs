@@ -163,8 +163,10 @@ fn tail(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     // Who asks too early is refused, which is no reason.
-    let refused = |line: &str| line.contains("the database system is") || line.contains("Hot standby mode is disabled");
-    let worst = lines.iter().filter(|line| (line.contains("FATAL") || line.contains("PANIC")) && !refused(line));
+    let refused =
+        |line: &str| line.contains("the database system is") || line.contains("Hot standby mode is disabled");
+    let worst =
+        lines.iter().filter(|line| (line.contains("FATAL") || line.contains("PANIC")) && !refused(line));
     let mut said: Vec<&str> = worst.rev().take(REASON_LINES).copied().collect();
     if said.is_empty() {
         said = lines.iter().rev().take(REASON_LINES).copied().collect();

@@ -42,8 +42,15 @@ bench-agent: agent test-tools
 	$(AGENT_BUILD) -p siaga-agent --example bench_agent
 	$(TARGET_DIR)/$(AGENT_TARGET)/agent/examples/bench_agent $(TARGET_DIR)/release/siaga-agent $(or $(COLLECTIONS),10000)
 
+# Beside statsforecast in the same run, from PyPI, in a virtual environment; then days until thresholds
+PEER_VENV := $(TARGET_DIR)/bench-venv
+$(PEER_VENV)/done:
+	python3 -m venv $(PEER_VENV) && $(PEER_VENV)/bin/pip install --quiet statsforecast==2.1.1 && touch $@
 bench-forecast:
-	cargo run --release --locked -p siaga-forecast --example bench_forecast -- $(or $(DATA),../shared/data/m4_hourly_half)
+	-$(MAKE) $(PEER_VENV)/done
+	cargo run --release --locked -p siaga-forecast --example bench_forecast -- $(or $(DATA),../shared/data/m4_hourly_half) \
+		--peer=$(PEER_VENV)/bin/python
+	cargo run --release --locked -p siaga-forecast --example bench_until -- --seeds=30 $(if $(DATA),,--real=../shared/data)
 
 bench-anomaly:
 	cargo run --release --locked -p siaga-forecast --example bench_anomaly -- $(or $(DATA),../shared/data/nab)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need from Debian's packages: a real browser, the exporter that the agent is compared with,
-# the Prometheus that queries are compared with, a database server and what drills do with it (Patroni on etcd), nftables. Does nothing where they are there already.
+# the Prometheus that queries are compared with, a database server and what drills do with it (Patroni on etcd), nftables,
+# the renderer of PDF, a mail server. Does nothing where they are there already.
 set -euo pipefail
 
 missing=()
@@ -8,6 +9,8 @@ command -v chromium >/dev/null || missing+=(chromium)
 command -v chromedriver >/dev/null || missing+=(chromium-driver)
 command -v prometheus-node-exporter >/dev/null || missing+=(prometheus-node-exporter)
 command -v prometheus >/dev/null || missing+=(prometheus)
+/usr/bin/python3 -c 'import weasyprint' 2>/dev/null || missing+=(weasyprint)
+/usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || missing+=(python3-aiosmtpd)
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
 command -v patroni >/dev/null || missing+=(patroni)
 command -v etcd >/dev/null || missing+=(etcd-server)

@@ -13,6 +13,21 @@ pub const FORECAST_PREFIX: &str = "siaga_forecast_";
 pub const FORECAST_DAYS: &str = "siaga_forecast_days_until_threshold";
 /// Forecast utilisation in percent; labels `instance`, `resource`, `item`, `quantile` and `horizon`.
 pub const FORECAST_PERCENT: &str = "siaga_forecast_utilisation_percent";
+/// Probability, 0 to 1, that the threshold is passed; labels `instance`, `resource`, `item`, `within` (7d, 30d, 90d).
+pub const FORECAST_BREACH: &str = "siaga_forecast_breach_probability";
+/// Growth of the daily peaks since the last change, percent of the resource a day; labels `instance`, `resource`, `item`.
+pub const FORECAST_GROWTH: &str = "siaga_forecast_growth_percent_per_day";
+/// 1 for the state of a resource: label `state` (critical, warning, unknown, normal) beside `instance`, `resource`, `item`.
+pub const FORECAST_STATE: &str = "siaga_forecast_state";
+/// The largest load before `component` of `service` passes its threshold; labels `service`, `component`, `load`, `bound`
+/// (likely, cautious). `+Inf` means more than can be said, 0 that the threshold is reached without load.
+pub const FORECAST_HEADROOM: &str = "siaga_forecast_headroom_load";
+/// The same as a multiple of the busiest hour.
+pub const FORECAST_HEADROOM_RATIO: &str = "siaga_forecast_headroom_ratio";
+/// The load of the busiest hour of the last weeks; labels `service`, `load`.
+pub const FORECAST_SERVICE_LOAD: &str = "siaga_forecast_service_load";
+/// How unusual a quantity of a host is: 0 is usual, 1 and more an anomaly; labels `instance`, `quantity`.
+pub const ANOMALY_SCORE: &str = "siaga_anomaly_score";
 /// Processor seconds that the agent has used since it started.
 pub const AGENT_CPU_SECONDS: &str = "siaga_agent_cpu_seconds_total";
 /// Resident memory of the agent in bytes.

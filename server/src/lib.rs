@@ -20,5 +20,6 @@ pub mod ingest;
 pub mod metrics;
 pub mod query;
 pub mod records;
+pub mod reports;
 pub mod rules;
 pub mod time;

@@ -1,14 +1,20 @@
 //! Accuracy and speed on a folder of M4 form (`Hourly-train.csv.gz`, `Hourly-test.csv.gz`), by the competition's own
 //! measures.
 //!
-//! `cargo run --release --example bench_forecast -- DATA [--validate] [--models] [--augurs]`
+//! `cargo run --release --example bench_forecast -- DATA [--validate=N] [--models] [--augurs] [--peer=PYTHON]`
 //! `--validate=N` leaves the test file alone and foretells the Nth last 48 hours of the training file: for development.
 //! `--augurs` adds augurs' own MSTL with automatic ETS.
+//! `--peer=PYTHON` adds what statsforecast foretells in the same run; PYTHON is an interpreter that has it.
 //! `--models` adds a row for every single candidate.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
-use std::{fs::File, path::Path, time::Instant};
+use std::{
+    fs::File,
+    path::Path,
+    process::{Command, Stdio},
+    time::Instant,
+};
 
 use augurs::{ets::AutoETS, mstl::MSTLModel, prelude::*};
 use flate2::read::GzDecoder;
@@ -138,10 +144,44 @@ fn row(name: &str, score: &Score, yardstick: &Score, rate: f64) {
     );
 }
 
+/// Paths of a peer: point and bounds of the intervals at 95 and 80 %.
+type PeerPaths = [Vec<f64>; 5];
+
+/// Asks statsforecast for all series; it answers with the name, the seconds and one line of numbers for each path.
+fn peer(
+    python: &str,
+    cases: &[Case],
+) -> Result<Vec<(String, f64, Vec<PeerPaths>)>, Box<dyn std::error::Error>> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/statsforecast_peer.py");
+    let mut child = Command::new(python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let past: Vec<&[f64]> = cases.iter().map(|case| case.past.as_slice()).collect();
+    let asked = serde_json::json!({ "horizon": HORIZON, "season": SEASON, "past": past });
+    serde_json::to_writer(child.stdin.take().ok_or("no standard input")?, &asked)?;
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        return Err(format!("statsforecast ended with {}", output.status).into());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// What is to be reached.
+fn verdict(score: &Score, yardstick: &Score, rate: f64) {
+    let (s, y) = (score.mean(), yardstick.mean());
+    let owa = 0.5 * (s.smape / y.smape + s.mase / y.mase);
+    let said = |name: &str, value: f64, met: bool| {
+        println!("{name} {value:.3}: {}", if met { "met" } else { "MISSED" });
+    };
+    println!();
+    said("OWA, target at most 0.43:", owa, owa <= 0.43);
+    said("MSIS, target at most 7.2:", s.msis, s.msis <= 7.2);
+    said("coverage at 95 %, target 0.93 to 0.97:", s.inside[0], (0.93..=0.97).contains(&s.inside[0]));
+    said("series/s on one core, target at least 10:", rate, rate >= 10.0);
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let Some(folder) = args.iter().find(|a| !a.starts_with("--")) else {
-        return Err("usage: bench_forecast DATA [--validate] [--models] [--augurs]".into());
+        return Err("usage: bench_forecast DATA [--validate=N] [--models] [--augurs] [--peer=PYTHON]".into());
     };
     let flag = |name: &str| args.iter().any(|a| a == name);
     let validate = args.iter().find_map(|a| a.strip_prefix("--validate=")).map_or(Ok(0), str::parse)?;
@@ -179,6 +219,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         row("augurs mstl + auto ets", &score, &yardstick, score.series / start.elapsed().as_secs_f64());
     }
+    if let Some(python) = args.iter().find_map(|a| a.strip_prefix("--peer=")) {
+        match peer(python, &cases) {
+            Ok(methods) => {
+                for (name, seconds, all) in methods {
+                    let mut score = Score::default();
+                    for (case, [point, low95, high95, low80, high80]) in cases.iter().zip(&all) {
+                        score.add(case, point, &[(low95, high95), (low80, high80)]);
+                    }
+                    row(&name, &score, &yardstick, score.series / seconds);
+                }
+            }
+            Err(error) => println!("statsforecast: not compared with, {error}"),
+        }
+    }
     let mut score = Score::default();
     let start = Instant::now();
     for case in &cases {
@@ -187,6 +241,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             paths.bands.iter().map(|b| (b.lower.as_slice(), b.upper.as_slice())).collect();
         score.add(case, &paths.point, &bands);
     }
-    row("siaga-forecast", &score, &yardstick, score.series / start.elapsed().as_secs_f64());
+    let rate = score.series / start.elapsed().as_secs_f64();
+    row("siaga-forecast", &score, &yardstick, rate);
+    verdict(&score, &yardstick, rate);
     Ok(())
 }

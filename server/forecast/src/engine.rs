@@ -9,6 +9,7 @@ use crate::{
     outlook::Outlook,
     request::{Direction, Request, SeriesKind, Threshold},
     stats,
+    yearly::Yearly,
 };
 
 /// Days the hour-of-day shape of a stock is taken from.
@@ -215,8 +216,8 @@ fn peak_backtest(outlook: &Outlook<'_>) -> Backtest {
     }
 }
 
-/// The seasonal path; past its first week the week repeats on the peaks' trend, and the interval grows with the
-/// peaks' spread.
+/// The seasonal path; past its first week the week repeats, on the shape of the year where one is found, else on the
+/// peaks' trend, and the interval grows with the peaks' spread.
 fn flow_fan(filled: &[f64], outlook: &Outlook<'_>, hours: usize, turn: f64) -> Fan {
     let past = &filled[filled.len().saturating_sub(LEARN_HOURS)..];
     let modelled = hours.min(WEEK);
@@ -226,9 +227,13 @@ fn flow_fan(filled: &[f64], outlook: &Outlook<'_>, hours: usize, turn: f64) -> F
     let mut p50 = paths.point;
     let wide = stats::t_quantile(0.5 + 0.5 * INTERVAL, outlook.line.dof);
     let week_spread = outlook.spread(7.0);
+    let yearly = Yearly::find(filled);
     for h in modelled..hours {
         let from = h - WEEK.min(modelled);
-        let drift = turn * outlook.slope_per_day() * 7.0;
+        let drift = match &yearly {
+            Some(year) => year.change(h / WEEK + 1) - year.change(h / WEEK),
+            None => turn * outlook.slope_per_day() * 7.0,
+        };
         let grown =
             (outlook.spread((h + 1) as f64 / DAY as f64).powi(2) - week_spread.powi(2)).max(0.0).sqrt()
                 * wide;

@@ -59,6 +59,10 @@ pub struct Parts {
     pub tasks: Tasks,
     /// Whether forecasts are being made, and how far that is.
     pub forecasting: crate::capacity::Forecasting,
+    /// What is unusual on the hosts.
+    pub anomalies: crate::capacity::Anomalies,
+    /// Turns at the renderer of PDF.
+    pub pdf_turns: crate::reports::pdf::PdfTurns,
     /// What the server tells of itself.
     pub own_metrics: OwnMetrics,
     /// When this process started to serve.

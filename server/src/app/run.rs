@@ -87,6 +87,8 @@ pub(crate) async fn open(config: Config, stopping: watch::Receiver<bool>) -> any
             emergencies: Emergencies::default(),
             tasks: Tasks::default(),
             forecasting: crate::capacity::Forecasting::default(),
+            anomalies: crate::capacity::Anomalies::default(),
+            pdf_turns: crate::reports::pdf::PdfTurns::default(),
             own_metrics: OwnMetrics::new()?,
             started_at_ms,
             stopping,
@@ -107,6 +109,7 @@ fn start_tasks(app: &App) -> JoinSet<()> {
     crate::assets::start_tasks(&mut set, app);
     crate::capacity::start_tasks(&mut set, app);
     crate::continuity::start_tasks(&mut set, app);
+    crate::reports::start_tasks(&mut set, app);
     set
 }
 

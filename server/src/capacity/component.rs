@@ -145,7 +145,7 @@ impl Component {
                 return wrong("item", "a component that people count needs a name");
             }
         } else if ResourceKind::from_code(&key.resource).is_none() {
-            return wrong("resource", "filesystem, memory or cpu is wanted for a host");
+            return wrong("resource", "filesystem, memory, cpu, inodes or quota is wanted for a host");
         }
         for (field, text) in [
             ("item", &key.item),

@@ -41,9 +41,13 @@ pub fn routes() -> Routes {
         .merge(super::pages::routes())
         .merge(super::plan_http::routes())
         .merge(super::plan_pages::routes())
+        .merge(super::anomaly::http::routes())
+        .merge(super::services::http::routes())
+        .merge(super::services::pages::routes())
         .merge(super::calendar::http::routes())
         .merge(super::calendar::pages::routes())
         .merge(super::report::pages::routes())
+        .merge(super::report::http::routes())
 }
 
 /// A forecast in answers.

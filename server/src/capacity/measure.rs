@@ -195,10 +195,16 @@ async fn read_hours(
 /// What there is: item and what 100 percent is.
 fn list(kind: ResourceKind, readings: Vec<Reading>) -> Vec<(String, f64)> {
     let last = |reading: &Reading| reading.points.last().map_or(f64::NAN, |(_, value)| *value);
-    if kind != ResourceKind::Filesystem {
-        return if readings.is_empty() { Vec::new() } else { vec![(String::new(), 100.0)] };
-    }
     let label = |reading: &Reading, name: &str| reading.labels.get(name).cloned().unwrap_or_default();
+    match kind {
+        ResourceKind::Memory | ResourceKind::Cpu => {
+            return if readings.is_empty() { Vec::new() } else { vec![(String::new(), 100.0)] };
+        }
+        ResourceKind::Quota => {
+            return readings.iter().map(|reading| (label(reading, "quota"), last(reading))).collect();
+        }
+        ResourceKind::Filesystem | ResourceKind::Inodes => {}
+    }
     let listed = readings
         .iter()
         .map(|reading| ListedFilesystem {
@@ -215,10 +221,7 @@ fn list(kind: ResourceKind, readings: Vec<Reading>) -> Vec<(String, f64)> {
 fn by_item(kind: ResourceKind, readings: Vec<Reading>) -> Hours {
     let mut items = Hours::new();
     for reading in readings {
-        let item = match kind {
-            ResourceKind::Filesystem => reading.labels.get("mountpoint").cloned().unwrap_or_default(),
-            ResourceKind::Memory | ResourceKind::Cpu => String::new(),
-        };
+        let item = kind.item_label().and_then(|label| reading.labels.get(label).cloned()).unwrap_or_default();
         items.entry(item).or_default().extend(reading.points);
     }
     items

@@ -10,6 +10,7 @@ use super::evaluation::{Evaluation, Paths, Reason, Subject, evaluate, known_hour
 use super::history_cache::HistoryCache;
 use super::measure::{Reader, SeriesSource, measure_host};
 use super::resource::ResourceKey;
+use super::services::{self, Analysed, Entered as ServiceEntered};
 use super::signal_rule::{SignalMemory, SignalRule, advance};
 use super::state::State;
 use super::usage;
@@ -47,6 +48,7 @@ pub struct Forecasting {
     turn: Arc<tokio::sync::Mutex<()>>,
     progress: Arc<Mutex<Option<Progress>>>,
     cache: Arc<HistoryCache>,
+    services: Arc<Mutex<BTreeMap<String, Arc<Analysed>>>>,
 }
 
 impl Forecasting {
@@ -59,6 +61,39 @@ impl Forecasting {
     /// Hours at hand of one resource, in the unit of its series; see [`HistoryCache::hours_of`].
     pub(super) fn hours_of(&self, key: &ResourceKey) -> Vec<(Millis, f64)> {
         self.cache.hours_of(&key.instance, key.kind, &key.item)
+    }
+
+    /// Remembers hours as a pass does.
+    #[cfg(test)]
+    pub(super) fn remember_hours(
+        &self,
+        key: &ResourceKey,
+        (start_ms, end_ms): (Millis, Millis),
+        hours: &super::history_cache::Hours,
+    ) {
+        self.cache.put(&key.instance, key.kind, start_ms, end_ms, hours);
+    }
+
+    /// A service as it was last worked out.
+    pub(super) fn service(&self, name: &str) -> Option<Arc<Analysed>> {
+        self.services.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// All services as they were last worked out.
+    pub(super) fn services(&self) -> Vec<Arc<Analysed>> {
+        self.services.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Remembers what was worked out.
+    pub(super) fn remember_service(&self, analysed: &Arc<Analysed>) {
+        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        services.insert(analysed.name().to_owned(), Arc::clone(analysed));
+    }
+
+    /// Forgets services that were taken out.
+    pub(super) fn forget_services_but(&self, entered: &[ServiceEntered]) {
+        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        services.retain(|name, _| entered.iter().any(|one| one.service.name == *name));
     }
 
     fn set(&self, progress: Option<Progress>) {
@@ -93,6 +128,7 @@ async fn run_alone(app: &App, scope: Scope) -> anyhow::Result<Run> {
     let (late_ms, config) = (millis(config.metrics.out_of_order_window), config.capacity.clone());
     if scope == Scope::AllHostsAnew {
         app.forecasting.cache.clear();
+        app.anomalies.reset();
     }
     let instances = instances(app, scope).await?;
     let thresholds = app.records.run(|db| capacity_components::thresholds(db)).await?;
@@ -143,6 +179,9 @@ async fn run_alone(app: &App, scope: Scope) -> anyhow::Result<Run> {
     if run.hosts > 0 {
         super::notice::hand_over(app).await?;
         super::planning::follow(app).await?;
+        if scope != Scope::NewHosts {
+            services::analyse_all(app).await?;
+        }
         super::publish::run(app).await?;
     }
     match last_error {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::component::{Component, ComponentKey, Entered};
 use super::planning::{self, Decision, find};
 use super::proposal::{Evidence, Happened, Proposal, Status};
-use super::resource::{ResourceKey, ResourceKind};
+use super::resource::ResourceKey;
 use super::score::{Score, Summary, summarise};
 use crate::access::Right;
 use crate::app::App;
@@ -85,8 +85,7 @@ impl ProposalBody {
         Self {
             id,
             status,
-            add_bytes: (draft.key.kind == ResourceKind::Filesystem)
-                .then_some(draft.full * draft.add_percent / 100.0),
+            add_bytes: draft.key.kind.is_bytes().then_some(draft.full * draft.add_percent / 100.0),
             instance: draft.key.instance,
             resource: draft.key.kind.code(),
             item: draft.key.item,

@@ -47,7 +47,7 @@ pub(super) fn what(page: &Page, what: &str, draft: &Draft) -> String {
     }
     let percent = page.percent(draft.add_percent);
     match draft.key.kind {
-        ResourceKind::Filesystem => {
+        kind if kind.is_bytes() => {
             let bytes = page.bytes(draft.full * draft.add_percent / 100.0);
             let total = page.bytes(draft.full * (1.0 + draft.add_percent / 100.0));
             page.tv(
@@ -55,9 +55,7 @@ pub(super) fn what(page: &Page, what: &str, draft: &Draft) -> String {
                 &[("percent", &percent), ("bytes", &bytes), ("total", &total)],
             )
         }
-        ResourceKind::Memory | ResourceKind::Cpu => {
-            page.tv("capacity.proposal.add_share", &[("percent", &percent)])
-        }
+        _ => page.tv("capacity.proposal.add_share", &[("percent", &percent)]),
     }
 }
 
@@ -322,8 +320,8 @@ async fn component_rows(app: &App, page: &Page) -> Result<Vec<ComponentRow>, Api
             let known = entered.iter().find(|e| e.component.key == key).map(|e| e.component.clone());
             let known = known.unwrap_or_default();
             let capacity = match evaluation.key.kind {
-                ResourceKind::Filesystem => page.bytes(evaluation.full),
-                ResourceKind::Memory | ResourceKind::Cpu => "100%".to_owned(),
+                kind if kind.is_bytes() => page.bytes(evaluation.full),
+                _ => "100%".to_owned(),
             };
             ComponentRow {
                 category: page.t("capacity.category.server"),

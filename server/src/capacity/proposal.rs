@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::evaluation::{Crossing, Evaluation, Made};
-use super::resource::{ResourceKey, ResourceKind};
+use super::resource::ResourceKey;
 use crate::time::{DAY_MS, Millis};
 
 /// How far ahead shortages are looked for, and for how long what is added has to last: procurement takes weeks, and
@@ -225,7 +225,7 @@ fn need(evaluation: &Evaluation, made: &Made) -> f64 {
     let within = made.horizons.iter().filter(|point| point.days <= PLAN_AHEAD_DAYS);
     let path = within.map(|point| point.p90).fold(0.0, f64::max);
     let growth = if made.significant { made.trend_percent_per_day.max(0.0) } else { 0.0 };
-    let piles_up = evaluation.key.kind == ResourceKind::Filesystem;
+    let piles_up = evaluation.key.kind.series_kind() == siaga_forecast::SeriesKind::Stock;
     let grown =
         evaluation.current_percent.filter(|_| piles_up).unwrap_or(0.0) + growth * f64::from(PLAN_AHEAD_DAYS);
     path.max(grown)

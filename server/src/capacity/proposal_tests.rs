@@ -1,5 +1,6 @@
 //! From forecasts to proposals, step by step.
 
+use super::super::resource::ResourceKind;
 use super::*;
 use crate::capacity::{HorizonPoint, Reason, examples};
 

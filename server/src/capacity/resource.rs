@@ -15,11 +15,15 @@ pub enum ResourceKind {
     Memory,
     /// Processor time that is not idle.
     Cpu,
+    /// Files of a mounted filesystem: a disk with room is full when it can hold no more of them.
+    Inodes,
+    /// Bytes of a quota, as `quota_used_bytes` and `quota_limit_bytes` of a host tell it.
+    Quota,
 }
 
 impl ResourceKind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Filesystem, Self::Memory, Self::Cpu];
+    pub const ALL: [Self; 5] = [Self::Filesystem, Self::Memory, Self::Cpu, Self::Inodes, Self::Quota];
 
     /// Code in records, addresses and labels.
     #[must_use]
@@ -28,6 +32,8 @@ impl ResourceKind {
             Self::Filesystem => "filesystem",
             Self::Memory => "memory",
             Self::Cpu => "cpu",
+            Self::Inodes => "inodes",
+            Self::Quota => "quota",
         }
     }
 
@@ -41,9 +47,25 @@ impl ResourceKind {
     #[must_use]
     pub const fn series_kind(self) -> SeriesKind {
         match self {
-            Self::Filesystem => SeriesKind::Stock,
+            Self::Filesystem | Self::Inodes | Self::Quota => SeriesKind::Stock,
             Self::Memory | Self::Cpu => SeriesKind::Flow,
         }
+    }
+
+    /// The label that tells those of a host from each other; none where a host has one.
+    #[must_use]
+    pub const fn item_label(self) -> Option<&'static str> {
+        match self {
+            Self::Filesystem | Self::Inodes => Some("mountpoint"),
+            Self::Quota => Some("quota"),
+            Self::Memory | Self::Cpu => None,
+        }
+    }
+
+    /// Whether its use is told in bytes too.
+    #[must_use]
+    pub const fn is_bytes(self) -> bool {
+        matches!(self, Self::Filesystem | Self::Quota)
     }
 
     /// Configured threshold.
@@ -53,6 +75,8 @@ impl ResourceKind {
             Self::Filesystem => config.filesystem_threshold,
             Self::Memory => config.memory_threshold,
             Self::Cpu => config.cpu_threshold,
+            Self::Inodes => config.inode_threshold,
+            Self::Quota => config.quota_threshold,
         }
     }
 }
@@ -64,7 +88,7 @@ pub struct ResourceKey {
     pub instance: String,
     /// Kind.
     pub kind: ResourceKind,
-    /// Mount point of a filesystem; empty for the others, of which a host has one.
+    /// Mount point of a filesystem, name of a quota; empty for the others, of which a host has one.
     pub item: String,
 }
 
@@ -72,10 +96,8 @@ impl ResourceKey {
     /// What is broken when this runs out, as incidents name it.
     #[must_use]
     pub fn component(&self) -> String {
-        match self.kind {
-            ResourceKind::Filesystem => format!("filesystem:{}", self.item),
-            kind => kind.code().to_owned(),
-        }
+        let code = self.kind.code();
+        if self.kind.item_label().is_some() { format!("{code}:{}", self.item) } else { code.to_owned() }
     }
 }
 
@@ -118,18 +140,21 @@ pub(super) fn fleet_queries(kind: ResourceKind) -> Queries {
 fn queries_of(kind: ResourceKind, host: &str) -> Queries {
     match kind {
         ResourceKind::Filesystem => {
-            let size = format!("node_filesystem_size_bytes{{{host}}}");
-            let avail = format!("node_filesystem_avail_bytes{{{host}}}");
-            let readonly = format!("node_filesystem_readonly{{{host}}}");
+            of_filesystem(host, "node_filesystem_size_bytes", "node_filesystem_avail_bytes")
+        }
+        ResourceKind::Inodes => of_filesystem(host, "node_filesystem_files", "node_filesystem_files_free"),
+        ResourceKind::Quota => {
+            let limit = format!("quota_limit_bytes{{{host}}}");
+            let used = format!("quota_used_bytes{{{host}}}");
+            let by = "max by (instance, quota)";
             Queries {
-                listing: format!(
-                    "last_over_time({size}[{LISTED_FOR}]) unless (last_over_time({readonly}[{LISTED_FOR}]) == 1)"
-                ),
-                now: format!("last_over_time({size}[{RECENT}]) - last_over_time({avail}[{RECENT}])"),
-                seen: format!("ts_of_last_over_time({avail}[{RECENT}])"),
-                last_seen: format!("ts_of_last_over_time({avail}[{LISTED_FOR}])"),
-                enough: format!("count_over_time({avail}[{RECENT}]) >= 2"),
-                history: format!("last_over_time({size}[1h]) - min_over_time({avail}[1h])"),
+                // A quota of nothing is no quota.
+                listing: format!("{by} (last_over_time({limit}[{LISTED_FOR}]) > 0)"),
+                now: format!("{by} (last_over_time({used}[{RECENT}]))"),
+                seen: format!("{by} (ts_of_last_over_time({used}[{RECENT}]))"),
+                last_seen: format!("{by} (ts_of_last_over_time({used}[{LISTED_FOR}]))"),
+                enough: format!("{by} (count_over_time({used}[{RECENT}]) >= 2)"),
+                history: format!("{by} (max_over_time({used}[1h]))"),
             }
         }
         ResourceKind::Memory => {
@@ -165,6 +190,23 @@ fn queries_of(kind: ResourceKind, host: &str) -> Queries {
                 history: busy("1h"),
             }
         }
+    }
+}
+
+/// The queries of what a filesystem has and has left.
+fn of_filesystem(host: &str, size: &str, left: &str) -> Queries {
+    let size = format!("{size}{{{host}}}");
+    let left = format!("{left}{{{host}}}");
+    let readonly = format!("node_filesystem_readonly{{{host}}}");
+    Queries {
+        listing: format!(
+            "last_over_time({size}[{LISTED_FOR}]) unless (last_over_time({readonly}[{LISTED_FOR}]) == 1)"
+        ),
+        now: format!("last_over_time({size}[{RECENT}]) - last_over_time({left}[{RECENT}])"),
+        seen: format!("ts_of_last_over_time({left}[{RECENT}])"),
+        last_seen: format!("ts_of_last_over_time({left}[{LISTED_FOR}])"),
+        enough: format!("count_over_time({left}[{RECENT}]) >= 2"),
+        history: format!("last_over_time({size}[1h]) - min_over_time({left}[1h])"),
     }
 }
 

@@ -222,7 +222,7 @@ fn from_seconds(seconds: f64) -> Millis {
 
 fn key(kind: ResourceKind, reading: &Reading) -> ResourceKey {
     let label = |name: &str| reading.labels.get(name).cloned().unwrap_or_default();
-    let item = if kind == ResourceKind::Filesystem { label("mountpoint") } else { String::new() };
+    let item = kind.item_label().map(label).unwrap_or_default();
     ResourceKey { instance: label("instance"), kind, item }
 }
 

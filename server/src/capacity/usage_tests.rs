@@ -35,6 +35,10 @@ async fn full(metrics: &Metrics, instance: &str, from_ms: Millis, to_ms: Millis)
             sample("node_memory_MemAvailable_bytes", &[host], 4.0 * GIB),
             sample("node_filesystem_size_bytes", &disk, 100.0 * GIB),
             sample("node_filesystem_avail_bytes", &disk, 4.0 * GIB),
+            sample("node_filesystem_files", &disk, 100.0 * GIB),
+            sample("node_filesystem_files_free", &disk, 4.0 * GIB),
+            sample("quota_limit_bytes", &[host, ("quota", "/data")], 100.0 * GIB),
+            sample("quota_used_bytes", &[host, ("quota", "/data")], 96.0 * GIB),
             cpu("idle", 0.04),
             cpu("user", 0.96),
         ];
@@ -44,7 +48,7 @@ async fn full(metrics: &Metrics, instance: &str, from_ms: Millis, to_ms: Millis)
 }
 
 fn key(instance: &str, kind: ResourceKind) -> ResourceKey {
-    let item = if kind == ResourceKind::Filesystem { "/data" } else { "" };
+    let item = if kind.item_label().is_some() { "/data" } else { "" };
     ResourceKey { instance: instance.to_owned(), kind, item: item.to_owned() }
 }
 
@@ -76,7 +80,7 @@ async fn only_what_is_new_and_of_long_enough_counts() {
     let fleet = of_fleet(&metrics, &wanted, &hearings, now).await.unwrap();
     for kind in ResourceKind::ALL {
         let standing = |instance: &str| fleet.get(&key(instance, kind)).map(|usage| usage.standing);
-        let filesystem = kind == ResourceKind::Filesystem;
+        let filesystem = kind.item_label().is_some();
         assert_eq!(standing("gone"), Some(Standing::Late { at_ms: gone_at }), "{kind:?}");
         assert_eq!(standing("late"), Some(Standing::Late { at_ms: now - 4 * MINUTE_MS }), "{kind:?}");
         assert_eq!(standing("steady"), Some(Standing::Firm), "{kind:?}");

@@ -1,7 +1,7 @@
 //! What pages and incidents say about an evaluation, in the viewer's words. Pure.
 
 use super::evaluation::{Crossing, Evaluation, Made, Reason, Remark};
-use super::resource::{ResourceKey, ResourceKind};
+use super::resource::ResourceKey;
 use crate::console::Page;
 use crate::http::{ApiError, encode_component};
 use crate::time::{DAY_MS, Millis};
@@ -91,11 +91,11 @@ pub(super) fn remark(page: &Page, remark: &Remark) -> String {
 /// A value of a resource: bytes with the share, or the share.
 pub(super) fn amount(page: &Page, evaluation: &Evaluation, percent: f64) -> String {
     match evaluation.key.kind {
-        ResourceKind::Filesystem => {
+        kind if kind.is_bytes() => {
             let bytes = page.bytes(evaluation.full * percent / 100.0);
             format!("{} ({bytes})", page.percent(percent))
         }
-        ResourceKind::Memory | ResourceKind::Cpu => page.percent(percent),
+        _ => page.percent(percent),
     }
 }
 
@@ -126,6 +126,7 @@ impl Page {
         [
             ("/kapasitas", "capacity.tab.forecasts"),
             ("/kapasitas/usulan", "capacity.tab.proposals"),
+            ("/kapasitas/layanan", "capacity.tab.services"),
             ("/kapasitas/komponen", "capacity.tab.components"),
             ("/kapasitas/penilaian", "capacity.tab.scores"),
             ("/kapasitas/kalender", "capacity.tab.calendar"),
@@ -183,6 +184,7 @@ pub(super) fn urgency(evaluation: &Evaluation) -> (super::State, Millis, i64) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::resource::ResourceKind;
     use super::*;
     use crate::capacity::{State, examples};
     use crate::config::{Language, TimeZoneName};

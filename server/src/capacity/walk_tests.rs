@@ -102,6 +102,19 @@ async fn a_shortage_is_seen_decided_on_and_reported() {
     assert_eq!(browser.form("/kapasitas/komponen", register).await.0, StatusCode::SEE_OTHER);
     assert!(browser.page("/kapasitas/db-01/filesystem?item=/data").await.contains("Budi"));
 
+    let service = "name=SPSE&owner=Budi&loads=Tender+ditutup&parts=";
+    let (status, text) = browser.form("/kapasitas/layanan", service).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        text.contains("role=\"alert\"") && text.contains("Tender ditutup"),
+        "what was typed stays: {text}"
+    );
+    let service = format!("{service}db-01%7Cfilesystem%7C%2Fdata%7Cdb%0Adb-02%7Ccpu%7C%7Cdb");
+    assert_eq!(browser.form("/kapasitas/layanan", &service).await.0, StatusCode::SEE_OTHER);
+    let text = browser.page("/kapasitas/layanan/SPSE?faktor=1,5&kurang.db=1&tambah.db-02/cpu=50").await;
+    assert!(text.contains("tidak terukur") && text.contains("value=\"1,5\""), "{text}");
+    assert!(browser.page("/kapasitas/layanan").await.contains("0 dari 2 komponen"));
+
     let csv = "category=tender&text=nama%2Cmulai%0APaket%2C2027-01-05%0ARusak%2Cbesok%0A";
     let (status, text) = browser.form("/kapasitas/kalender", csv).await;
     assert_eq!(status, StatusCode::OK);
@@ -152,6 +165,8 @@ async fn a_shortage_is_seen_decided_on_and_reported() {
         "/kapasitas/komponen",
         "/kapasitas/penilaian",
         "/kapasitas/kalender",
+        "/kapasitas/layanan",
+        "/kapasitas/layanan/SPSE",
         "/kapasitas/laporan",
         "/kapasitas/laporan/cetak",
         "/kapasitas/db-01/filesystem?item=/data",

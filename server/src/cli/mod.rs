@@ -10,6 +10,7 @@ mod import_events;
 mod out;
 mod rules;
 mod users;
+mod what_if;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -103,6 +104,8 @@ enum Command {
     ImportEvents(import_events::ImportEventsArgs),
     /// Show the forecasts of a running server, the most urgent first.
     Forecast(forecast::ForecastArgs),
+    /// Ask a running server what would be of a service: more load, fewer servers, closing tenders, more capacity.
+    WhatIf(what_if::WhatIfArgs),
     /// Check plans of continuity, run, list and verify drills.
     Drill(drill::DrillArgs),
 }
@@ -150,6 +153,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Import(args) => return import::run(args, &runtime()?),
         Command::ImportEvents(args) => return runtime()?.block_on(import_events::run(args)),
         Command::Forecast(args) => runtime()?.block_on(forecast::run(args)),
+        Command::WhatIf(args) => runtime()?.block_on(what_if::run(args)),
         Command::Drill(args) => drill::run(args, &runtime()?),
     };
     done.map(|()| ExitCode::SUCCESS)

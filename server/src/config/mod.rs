@@ -1,6 +1,7 @@
 //! The server's one typed configuration. Every key has a default here and a line in `deploy/server.toml`;
 //! unknown keys are refused. Values are checked while they are read, so that an error has a place.
 
+mod documents;
 mod reload;
 mod values;
 
@@ -11,6 +12,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use siaga_protocol::toml_text::{self, TomlTextError};
 
+use crate::access::Role;
+
+pub use documents::{Mail, MailAddress, MailTls, Recipient, Reports};
 pub use reload::{LiveConfig, watch};
 pub use values::{Language, Percent, TimeZoneName};
 
@@ -40,6 +44,10 @@ pub struct Config {
     pub access: Access,
     /// What people see.
     pub console: Console,
+    /// Documents.
+    pub reports: Reports,
+    /// The relay that takes mail.
+    pub mail: Mail,
 }
 
 /// Where and how the server listens.
@@ -280,6 +288,10 @@ pub struct Capacity {
     pub memory_threshold: Percent,
     /// Threshold of processors.
     pub cpu_threshold: Percent,
+    /// Threshold of the files that filesystems can hold.
+    pub inode_threshold: Percent,
+    /// Threshold of quotas.
+    pub quota_threshold: Percent,
     /// Due forecasts running, an hour of new data apart, after which an incident is opened.
     pub signal_evaluations: u32,
     /// Use that must be reached before a forecast opens an incident.
@@ -287,6 +299,10 @@ pub struct Capacity {
     /// How long past forecasts and their scores are kept.
     #[serde(with = "humantime_serde")]
     pub keep: Duration,
+    /// Series that are watched for anomalies, seven of each host; 0: none.
+    pub anomaly_series: usize,
+    /// Who gets the report of each month by mail.
+    pub report_to: Vec<Recipient>,
 }
 
 impl Default for Capacity {
@@ -298,9 +314,13 @@ impl Default for Capacity {
             filesystem_threshold: Percent::of(90),
             memory_threshold: Percent::of(90),
             cpu_threshold: Percent::of(85),
+            inode_threshold: Percent::of(90),
+            quota_threshold: Percent::of(90),
             signal_evaluations: 3,
             signal_floor: Percent::of(60),
             keep: Duration::from_secs(400 * 86_400),
+            anomaly_series: 700,
+            report_to: Vec::new(),
         }
     }
 }
@@ -313,11 +333,17 @@ pub struct Continuity {
     pub plans_dir: Option<PathBuf>,
     /// Whether scheduled drills start by themselves.
     pub scheduled: bool,
+    /// Who gets the report of each drill by mail.
+    pub report_to: Vec<Recipient>,
 }
 
 impl Default for Continuity {
     fn default() -> Self {
-        Self { plans_dir: None, scheduled: true }
+        Self {
+            plans_dir: None,
+            scheduled: true,
+            report_to: vec![Recipient::Role(Role::KoordinatorKelangsunganLayanan)],
+        }
     }
 }
 
@@ -438,7 +464,7 @@ impl Config {
                 "must be less than http.request_timeout, or no query could tell that it took too long";
             return Err(("query.timeout", reason.to_owned()));
         }
-        Ok(())
+        self.mail.check()
     }
 }
 
@@ -470,6 +496,12 @@ mod tests {
             ),
             ("[http]\ntls_key = \"k\"\n", "server.toml:2:11: http.tls_key: set both"),
             ("[query]\ntimeout = \"2m\"\n", "server.toml:2:11: query.timeout: must be less than"),
+            ("[mail]\nfrom = \"siaga\"\n", "server.toml:2:8: mail.from: \"siaga\" is no mail address"),
+            ("[mail]\nuser = \"u\"\n", "server.toml:2:8: mail.user: set both"),
+            (
+                "[mail]\nserver = \"a.example\"\nuser = \"u\"\npassword_file = \"p\"\ntls = \"none\"\n",
+                "server.toml:5:7: mail.tls: with mail.user",
+            ),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.starts_with(wanted), "{error}");

@@ -144,6 +144,7 @@ pub(super) fn detail(page: &Page, action: &str, detail: &str) -> String {
         "asset.create" => page.t_or(&format!("assets.class.{detail}"), detail),
         // They only say again, in codes, what the entry is about.
         "drill.start" | "token.create" => String::new(),
+        "capacity_report.send" => page.tv("audit.detail.recipients", &[("count", detail)]),
         "capacity_report.write" => page.t_or(&format!("capacity.report.section.{detail}"), detail),
         "drill.end" => page.t_or(&format!("continuity.status.{detail}"), detail),
         "host.enrol" | "host.enrol.again" => page.tv("audit.detail.agent_version", &[("version", detail)]),
@@ -174,7 +175,7 @@ mod tests {
 
     /// Every literal of the sources that has the shape of an action: `user.create`.
     fn actions() -> BTreeSet<String> {
-        const SUBJECTS: [&str; 15] = [
+        const SUBJECTS: [&str; 16] = [
             "asset",
             "capacity_report",
             "component",
@@ -187,6 +188,7 @@ mod tests {
             "plan",
             "proposal",
             "series",
+            "service",
             "session",
             "token",
             "user",

@@ -350,7 +350,8 @@ async fn verification(app: &App, id: &str) -> Verification {
 }
 
 pub(super) async fn report_of(app: &App, detail: &DrillDetail) -> String {
-    let report = report::respond(app, &detail.drill.id, Language::Indonesian).await.unwrap();
+    let report =
+        report::respond(app, &detail.drill.id, Language::Indonesian, report::Form::Html).await.unwrap();
     let html = axum::body::to_bytes(report.into_body(), 1 << 22).await.unwrap();
     String::from_utf8(html.to_vec()).unwrap()
 }

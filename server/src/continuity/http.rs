@@ -43,7 +43,7 @@ pub fn routes() -> Routes {
         .get(
             "/api/v1/drills/{id}/report",
             Right::ViewContinuity,
-            "report as HTML (lang: id or en)",
+            "report as HTML or PDF (lang: id or en; format: html or pdf)",
             show_report,
         )
         .get(
@@ -204,6 +204,7 @@ async fn show_verification(
 #[derive(Debug, Deserialize)]
 struct ReportParams {
     lang: Option<String>,
+    format: Option<String>,
 }
 
 async fn show_report(
@@ -216,7 +217,14 @@ async fn show_report(
         Some(code) => Language::from_code(&code)
             .ok_or_else(|| ApiError::bad_request(format!("{code:?} is not id or en")).at("lang"))?,
     };
-    report::respond(&app, &id, language).await
+    let form = match params.format.as_deref() {
+        None | Some("html") => report::Form::Html,
+        Some("pdf") => report::Form::Pdf,
+        Some(other) => {
+            return Err(ApiError::bad_request(format!("{other:?} is not html or pdf")).at("format"));
+        }
+    };
+    report::respond(&app, &id, language, form).await
 }
 
 async fn dry_run(State(app): State<App>, Path(id): Path<String>) -> Result<Json<DryRun>, ApiError> {

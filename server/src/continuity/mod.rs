@@ -31,6 +31,7 @@ pub mod http;
 pub mod journal;
 mod journal_key;
 pub mod machine;
+mod mail_report;
 pub mod marks;
 pub mod measure;
 mod measuring;

@@ -40,6 +40,12 @@ pub(super) fn routes() -> Routes {
         .page("/kelangsungan/latihan/{id}", Right::ViewContinuity, "one drill", show)
         .form("/kelangsungan/latihan/{id}/hentikan", Right::RunDrills, "stop a drill", stop)
         .page("/kelangsungan/latihan/{id}/laporan", Right::ViewContinuity, "report of a drill", show_report)
+        .page(
+            "/kelangsungan/latihan/{id}/laporan/pdf",
+            Right::ViewContinuity,
+            "report of a drill as a PDF",
+            pdf_report,
+        )
 }
 
 /// A plan in the overview.
@@ -416,7 +422,21 @@ async fn show_report(
 ) -> Result<Response, PageError> {
     let language = view.language();
     let page = view.page(Section::Continuity);
-    report::respond(&app, &id, language).await.map_err(|error| PageError::new(&page, error))
+    report::respond(&app, &id, language, report::Form::Html)
+        .await
+        .map_err(|error| PageError::new(&page, error))
+}
+
+async fn pdf_report(
+    State(app): State<App>,
+    view: View,
+    Path(id): Path<String>,
+) -> Result<Response, PageError> {
+    let language = view.language();
+    let page = view.page(Section::Continuity);
+    report::respond(&app, &id, language, report::Form::Pdf)
+        .await
+        .map_err(|error| PageError::new(&page, error))
 }
 
 #[cfg(test)]

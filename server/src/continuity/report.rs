@@ -4,7 +4,8 @@
 //! from what the system is now.
 
 use askama::Template;
-use axum::response::Response;
+use axum::http::header;
+use axum::response::{Html, IntoResponse as _, Response};
 use siaga_protocol::orders::Outcome;
 
 use super::approval::ApprovalNote;
@@ -21,7 +22,7 @@ use super::targets::figures;
 use super::timeline;
 use crate::app::App;
 use crate::config::Language;
-use crate::console::{Page, document};
+use crate::console::{Page, policy, render};
 use crate::http::ApiError;
 use crate::records::drills::{self, Drill};
 use crate::time::{Millis, SECOND_MS, millis, now_ms};
@@ -97,8 +98,44 @@ struct Report<'a> {
     made: String,
 }
 
+/// What a report comes as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// An HTML document.
+    Html,
+    /// A PDF to be signed and kept.
+    Pdf,
+}
+
 /// The report as an answer.
-pub(super) async fn respond(app: &App, id: &str, language: Language) -> Result<Response, ApiError> {
+pub(super) async fn respond(
+    app: &App,
+    id: &str,
+    language: Language,
+    form: Form,
+) -> Result<Response, ApiError> {
+    if form == Form::Pdf {
+        let (number, pdf) = as_pdf(app, id, language).await?;
+        return Ok(crate::reports::pdf::answer(&file_name(number), pdf));
+    }
+    let mut response = Html(html(app, id, language).await?.1).into_response();
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy(STYLE)?);
+    Ok(response)
+}
+
+/// Name of a report's file.
+pub(super) fn file_name(number: i64) -> String {
+    format!("laporan-uji-coba-{number}.pdf")
+}
+
+/// The report as a PDF, and the number of its drill.
+pub(super) async fn as_pdf(app: &App, id: &str, language: Language) -> Result<(i64, Vec<u8>), ApiError> {
+    let (number, html) = html(app, id, language).await?;
+    Ok((number, crate::reports::pdf::render(app, &html).await?))
+}
+
+/// The report as a document, and the number of its drill.
+async fn html(app: &App, id: &str, language: Language) -> Result<(i64, String), ApiError> {
     let (drill, rows) = load(app, id).await?;
     let traces = load_traces(app, id).await?;
     let entries = journal::entries(&rows)?;
@@ -143,7 +180,7 @@ pub(super) async fn respond(app: &App, id: &str, language: Language) -> Result<R
         drill: &drill,
         page: &page,
     };
-    document(&report, STYLE)
+    Ok((drill.number, render(&report)?.0))
 }
 
 fn only_rollback(entries: &[JournalEntry]) -> Vec<JournalEntry> {

@@ -179,6 +179,7 @@ pub(super) fn all_routes() -> Routes {
         .merge(crate::assets::http::routes())
         .merge(crate::capacity::http::routes())
         .merge(crate::continuity::http::routes())
+        .merge(crate::reports::http::routes())
         .merge(crate::console::routes())
 }
 

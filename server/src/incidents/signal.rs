@@ -21,9 +21,17 @@ pub enum SignalSource {
     Agent,
     /// A drill that failed.
     Drill,
+    /// A quantity that is unusual by several signs.
+    Anomaly,
 }
 
-codes!(SignalSource { Alert => "alert", Forecast => "forecast", Agent => "agent", Drill => "drill" });
+codes!(SignalSource {
+    Alert => "alert",
+    Forecast => "forecast",
+    Agent => "agent",
+    Drill => "drill",
+    Anomaly => "anomaly",
+});
 
 /// How bad it is, in the words of alert rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -18,6 +18,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0010_signed_drills.sql"),
     include_str!("migrations/0011_drill_approvals.sql"),
     include_str!("migrations/0012_service_decisions.sql"),
+    include_str!("migrations/0013_mail_outbox.sql"),
+    include_str!("migrations/0014_capacity_services.sql"),
     include_str!("migrations/0015_drill_findings.sql"),
     include_str!("migrations/0016_disruptions.sql"),
 ];

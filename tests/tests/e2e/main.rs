@@ -9,12 +9,14 @@
 mod abuse;
 mod accounts;
 mod bad_input;
+mod capacity;
 mod console;
 mod dashboards;
 mod database_drills;
 mod differential;
 mod discovery;
 mod drill_faults;
+mod emergency;
 mod first_run;
 mod history;
 mod incidents;

@@ -54,8 +54,8 @@ pub struct Verdict {
     /// Strength of each sign in the order of [`SIGNS`]: 0 is within its range, 1 twice as far from the median as its
     /// outer quantile; negative below the median.
     pub strengths: [f64; SIGNS.len()],
-    anomaly: bool,
-    clear: f64,
+    pub(super) anomaly: bool,
+    pub(super) clear: f64,
 }
 
 impl Verdict {

@@ -64,6 +64,7 @@ impl Kind {
 }
 
 /// A series cut at "now", its limit, and what came after.
+#[derive(Clone)]
 pub(crate) struct Case {
     pub(crate) kind: Kind,
     pub(crate) series: HourlySeries,

@@ -1,10 +1,13 @@
 //! What is laid down: holidays of Indonesia and the end of the budget year. Pure.
 //!
 //! Sources: for 2026 the joint decree of three ministers (SKB Menteri Agama 1497/2025, Menteri Ketenagakerjaan 2/2025,
-//! Menteri PANRB 5/2025; 17 holidays and 8 days off in common). For other years only the holidays whose date never
-//! moves; the moving ones are decreed each year and have to be imported until this table has them. The budget year is
-//! the calendar year (UU 17/2003, article 4).
+//! Menteri PANRB 5/2025; 17 holidays and 8 days off in common). For other years the holidays whose date never moves, and
+//! those of Islam by the tabular Hijri calendar, which is within a day of what is decreed; the others are decreed each
+//! year and have to be imported until this table has them. The budget year is the calendar year (UU 17/2003,
+//! article 4).
 
+use calendrical_calculations::islamic::{ISLAMIC_EPOCH_FRIDAY, fixed_from_tabular_islamic};
+use jiff::Span;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 
@@ -39,6 +42,31 @@ const FIXED: [Day; 5] = [
     (8, 17, "independence"),
     (12, 25, "christmas"),
 ];
+
+/// Holidays of the Hijri calendar: month, day, name.
+const HIJRI: [(u8, u8, &str); 6] = [
+    (1, 1, "islamic_new_year"),
+    (3, 12, "mawlid"),
+    (7, 27, "isra_miraj"),
+    (10, 1, "eid"),
+    (10, 2, "eid"),
+    (12, 10, "eid_adha"),
+];
+
+/// Days of a year of ours on which holidays of the Hijri calendar fall, by its tabular form.
+fn hijri(year: i16) -> Vec<Day> {
+    // A Hijri year is some eleven days shorter than ours; it began in the year 622 of ours.
+    let near = (i32::from(year) - 622) * 33 / 32;
+    let years = near - 1..=near + 2;
+    let all = years.flat_map(|year| HIJRI.iter().map(move |(month, day, code)| (year, *month, *day, *code)));
+    all.filter_map(|(hijri_year, month, day, code)| {
+        let days = fixed_from_tabular_islamic(hijri_year, month, day, ISLAMIC_EPOCH_FRIDAY).to_i64_date();
+        // Day 1 of that count is the first of the first January.
+        let at = date(1, 1, 1).checked_add(Span::new().try_days(days - 1).ok()?).ok()?;
+        (at.year() == year).then_some((at.month(), at.day(), code))
+    })
+    .collect()
+}
 
 /// A year whose decree this table has.
 struct Decree {
@@ -113,7 +141,10 @@ fn of_year(zone: &TimeZone, year: i16) -> Vec<Laid> {
             add(EventCategory::Holiday, decree.holidays, false, decree.source);
             add(EventCategory::Holiday, decree.in_common, true, decree.source);
         }
-        None => add(EventCategory::Holiday, &FIXED, false, "capacity.event.source.fixed"),
+        None => {
+            add(EventCategory::Holiday, &FIXED, false, "capacity.event.source.fixed");
+            add(EventCategory::Holiday, &hijri(year), false, "capacity.event.source.hijri");
+        }
     }
     add(EventCategory::BudgetYear, &[(12, 31, "budget_year_end")], false, "capacity.event.source.budget");
     days
@@ -154,13 +185,35 @@ mod tests {
     }
 
     #[test]
-    fn a_year_without_a_decree_has_only_what_never_moves() {
-        let codes: Vec<_> = in_year(2031).iter().map(|day| day.code).collect();
-        assert_eq!(
-            codes,
-            ["new_year", "labour", "pancasila", "independence", "christmas", "budget_year_end"]
-        );
+    fn a_year_without_a_decree_has_what_never_moves_and_the_hijri_calendar() {
+        let days = in_year(2031);
+        let of = |source: &str| days.iter().filter(|day| day.source == source).map(|day| day.code).collect();
+        let fixed: Vec<_> = of("capacity.event.source.fixed");
+        assert_eq!(fixed, ["new_year", "labour", "pancasila", "independence", "christmas"]);
+        let hijri: Vec<_> = of("capacity.event.source.hijri");
+        assert_eq!(hijri, ["eid", "eid", "eid_adha", "islamic_new_year", "mawlid", "isra_miraj"]);
         assert_eq!(known_until(), 2026);
         assert!(between(&jakarta(), i64::MIN, i64::MIN + 1).is_empty());
+    }
+
+    #[test]
+    fn the_hijri_calendar_is_within_a_day_of_the_decree() {
+        let decree = &DECREES[0];
+        let by_calendar = hijri(decree.year);
+        for (month, day, code) in HIJRI
+            .map(|(_, _, code)| code)
+            .iter()
+            .flat_map(|code| decree.holidays.iter().filter(move |(_, _, decreed)| decreed == code).take(1))
+        {
+            let decreed = date(decree.year, *month, *day);
+            let near = by_calendar.iter().filter(|(_, _, other)| other == code).any(|(month, day, _)| {
+                let at = date(decree.year, *month, *day);
+                at.since(decreed).is_ok_and(|span| span.get_days().abs() <= 1)
+            });
+            assert!(near, "{code} {decreed} {by_calendar:?}");
+        }
+        // Two feasts of two days in one year of ours.
+        assert_eq!(hijri(2033).iter().filter(|(_, _, code)| *code == "eid").count(), 4);
+        assert_eq!(hijri(2030).iter().filter(|(_, _, code)| *code == "isra_miraj").count(), 1);
     }
 }

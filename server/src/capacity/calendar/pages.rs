@@ -235,7 +235,8 @@ mod tests {
             let page = Page::detached(language, "LPSE", TimeZoneName::default(), false);
             // 2026 and 2027.
             let days = holidays::between(page.zone(), 1_767_200_400_000, 1_830_272_399_000);
-            assert_eq!(days.len(), 25 + 1 + 5 + 1);
+            // The decree of 2026; fixed dates and the Hijri calendar of 2027; the ends of two budget years.
+            assert_eq!(days.len(), 25 + 5 + 7 + 2);
             for day in days {
                 for key in [format!("capacity.day.{}", day.code), day.source.to_owned()] {
                     assert!(!page.t(&key).contains("capacity."), "{key}");

@@ -29,6 +29,7 @@ pub(super) struct Measured {
 }
 
 /// A row, worded.
+#[derive(Debug, serde::Serialize)]
 pub(super) struct FormRow {
     pub(super) number: usize,
     pub(super) category: String,
@@ -48,6 +49,8 @@ fn order(measured: &Measured) -> (u8, i64) {
         ResourceKind::Cpu => 0,
         ResourceKind::Memory => 1,
         ResourceKind::Filesystem => 2,
+        ResourceKind::Inodes => 3,
+        ResourceKind::Quota => 4,
     };
     #[expect(clippy::cast_possible_truncation, reason = "a percentage in hundredths")]
     let used = (measured.evaluation.current_percent.unwrap_or(-1.0) * 100.0) as i64;

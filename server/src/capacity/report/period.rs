@@ -4,6 +4,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
+use crate::console::Page;
+use crate::http::ApiError;
 use crate::time::Millis;
 
 /// Months that can be reported on, the running one included: measured hours are kept at hand for about four.
@@ -34,6 +36,11 @@ impl Period {
         format!("{:04}-{:02}", self.first.year(), self.first.month())
     }
 
+    /// The month before it.
+    pub(super) fn before(self) -> Self {
+        self.moved(-1)
+    }
+
     fn moved(self, months: i64) -> Self {
         let moved = self.first.checked_add(Span::new().months(months));
         Self { first: moved.unwrap_or(self.first) }
@@ -50,6 +57,17 @@ impl Period {
         let start = |day: Date| day.to_zoned(zone.clone()).map_or(0, |at| at.timestamp().as_millisecond());
         (start(self.first), start(self.moved(1).first))
     }
+}
+
+/// The month that is asked for; the running one if none is.
+pub(super) fn chosen(page: &Page, code: &str, now_ms: Millis) -> Result<Period, ApiError> {
+    let offered = Period::offered(now_ms, page.zone());
+    if code.is_empty() {
+        return Ok(Period::of(now_ms, page.zone()));
+    }
+    Period::from_code(code)
+        .filter(|period| offered.contains(period))
+        .ok_or_else(|| ApiError::bad_request("a month of the last four is wanted").at("periode"))
 }
 
 #[cfg(test)]

@@ -5,12 +5,15 @@ use serde::Deserialize;
 use super::refresh;
 use crate::access::new_id;
 use crate::app::App;
+use crate::config::{MailAddress, Recipient};
+use crate::console::Page;
 use crate::continuity::begin::library;
 use crate::continuity::plan::{Plan, Unit};
 use crate::http::ApiError;
 use crate::records::disruptions::{self, Disruption, Entry, Notice};
 use crate::records::rusqlite::Connection;
 use crate::records::{Result as RecordsResult, audit};
+use crate::reports::mail::{self, Message};
 use crate::time::{Millis, millis, now_ms};
 
 /// Longest text, characters.
@@ -108,7 +111,7 @@ pub(super) async fn declare(app: &App, who: &str, body: DeclareBody) -> Result<S
         rpo_target_ms: plan.as_ref().and_then(|plan| plan.rpo).map(millis),
         ..Disruption::default()
     };
-    let id = new.id.clone();
+    let (id, told) = (new.id.clone(), app.clone());
     app.records
         .run(move |db| {
             if disruptions::open(db)?.len() >= MAX_OPEN {
@@ -127,7 +130,7 @@ pub(super) async fn declare(app: &App, who: &str, body: DeclareBody) -> Result<S
                 disruptions::add_entry(db, &new.id, &task)?;
             }
             let units = plan.as_ref().map_or(&[][..], |plan| plan.units.as_slice());
-            Ok::<_, ApiError>(tell(db, units, &new, "declared", now)?)
+            Ok::<_, ApiError>(tell(&told, db, units, &new, "declared", now)?)
         })
         .await?;
     refresh(app).await?;
@@ -135,8 +138,50 @@ pub(super) async fn declare(app: &App, who: &str, body: DeclareBody) -> Result<S
 }
 
 /// Queues what each unit is to be told.
-fn tell(db: &Connection, units: &[Unit], one: &Disruption, event: &str, now: Millis) -> RecordsResult<()> {
+fn tell(
+    app: &App,
+    db: &Connection,
+    units: &[Unit],
+    one: &Disruption,
+    event: &str,
+    now: Millis,
+) -> RecordsResult<()> {
+    let config = app.config.current();
+    let console = &config.console;
+    let page = Page::detached(
+        console.language,
+        &console.organisation,
+        console.time_zone.clone(),
+        console.simulation,
+    );
     for unit in units {
+        if let Some(address) = unit.email.as_ref().and_then(|email| email.parse::<MailAddress>().ok()) {
+            let (began, at) = (page.datetime(one.began_at_ms), page.datetime(now));
+            let values: [(&str, &str); 7] = [
+                ("service", &one.service),
+                ("form", &one.form),
+                ("basis", &one.basis),
+                ("began", &began),
+                ("at", &at),
+                ("unit", &unit.name),
+                ("organisation", page.organisation()),
+            ];
+            let message = Message {
+                key: format!("emergency/{}/{event}", one.id),
+                subject: page.tv(&format!("emergency.mail.{event}.subject"), &values),
+                body: page.tv(&format!("emergency.mail.{event}.body"), &values),
+                attachment: None,
+            };
+            // What cannot be sent stands on the timeline; the declaration itself holds all the same.
+            let queued = mail::enqueue(db, &config.mail, &message, &[Recipient::Address(address)], now);
+            let (kind, words) = match queued {
+                Ok(_) => ("told", format!("{} (e-mail)", unit.name)),
+                Err(error) => ("not_told", format!("{} (e-mail): {error}", unit.name)),
+            };
+            let actor = "siaga".to_owned();
+            let entry = Entry { at_ms: now, actor, kind: kind.to_owned(), words, ..Entry::default() };
+            disruptions::add_entry(db, &one.id, &entry)?;
+        }
         if let Some(url) = &unit.webhook {
             let body = serde_json::json!({
                 "event": format!("emergency.{event}"), "id": one.id, "service": one.service, "form": one.form,
@@ -252,7 +297,7 @@ pub(super) async fn recovered(app: &App, id: &str, who: &str, body: RecoveredBod
 /// Lifts an emergency whose service is back.
 pub(super) async fn lift(app: &App, id: &str, who: &str, note: &str) -> Result<(), ApiError> {
     let note = text("note", note, true)?;
-    let (id, who, library) = (id.to_owned(), who.to_owned(), library(app).await?);
+    let (id, who, library, told) = (id.to_owned(), who.to_owned(), library(app).await?, app.clone());
     app.records
         .run(move |db| {
             let mut one = found(db, &id)?;
@@ -267,7 +312,7 @@ pub(super) async fn lift(app: &App, id: &str, who: &str, note: &str) -> Result<(
             one.lifted_at_ms = Some(now);
             let plan = one.plan_id.as_deref().and_then(|plan| library.get(plan));
             let units = plan.map_or(&[][..], |(plan, _)| plan.units.as_slice());
-            Ok::<_, ApiError>(tell(db, units, &one, "lifted", now)?)
+            Ok::<_, ApiError>(tell(&told, db, units, &one, "lifted", now)?)
         })
         .await?;
     Ok(refresh(app).await?)

@@ -1,5 +1,5 @@
-//! What the people of the office do once: fill in the register of assets, record assets that no agent sees, work the
-//! queue of incidents.
+//! What the people of the office do once: fill in the register of assets, record assets that no agent sees, enter the
+//! service and what it is made of, work the queue of incidents.
 
 use anyhow::Context as _;
 use reqwest::Method;
@@ -35,6 +35,7 @@ pub(super) async fn work(office: &Office, state: &mut State, machines: &[Machine
         return Ok(());
     }
     fill_register(office, state, machines).await.context("the register is not filled in")?;
+    enter_service(office, state, machines).await.context("the service is not entered")?;
     work_queue(office).await.context("the queue is not worked")?;
     state.note_people_done()
 }
@@ -89,6 +90,36 @@ async fn fill_register(office: &Office, state: &State, machines: &[Machine]) -> 
         office.client.send(Method::POST, ASSETS_PATH, &office.token, &body).await?;
     }
     say("the register of assets is filled in");
+    Ok(())
+}
+
+/// The service SPSE: what it is made of, and the traffic of its proxy as its load.
+async fn enter_service(office: &Office, state: &State, machines: &[Machine]) -> anyhow::Result<()> {
+    let instance = |machine: &Machine| state.agent(&machine.name).map(|agent| agent.instance.clone());
+    let mut parts = Vec::new();
+    for machine in machines {
+        let Some(instance) = instance(machine) else { continue };
+        let part = |resource: &str, item: &str, pool: &str| json!({ "instance": instance, "resource": resource, "item": item, "pool": pool });
+        match machine.role {
+            Role::App => parts.push(part("cpu", "", "app")),
+            Role::Database => parts.extend([part("cpu", "", ""), part("filesystem", "/data", "")]),
+            Role::Files => parts.push(part("filesystem", "/data", "")),
+            Role::Proxy => parts.push(part("cpu", "", "")),
+            _ => {}
+        }
+    }
+    let proxy = machines.iter().find(|machine| machine.role == Role::Proxy).and_then(instance);
+    let Some(proxy) = proxy else { return Ok(()) };
+    let query =
+        format!("sum(rate(node_network_receive_packets_total{{instance=\"{proxy}\",device!=\"lo\"}}[5m]))");
+    let service = json!({
+        "name": "SPSE",
+        "owner": "Kepala Bidang Layanan Pengadaan",
+        "loads": [{ "name": "Paket masuk di proxy", "unit": "/s", "query": query }],
+        "parts": parts,
+    });
+    office.client.send(Method::PUT, "/api/v1/capacity/services", &office.token, &service).await?;
+    say("the service SPSE is entered with what it is made of");
     Ok(())
 }
 

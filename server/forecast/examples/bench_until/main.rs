@@ -1,14 +1,16 @@
 //! Days until a limit on generated series with known truth, against `predict_linear` over 6 hours, 1 day and 7 days.
 //!
-//! `cargo run --release --example bench_until -- [--seeds=30] [--noise=1] [--list] [--fleet]`
+//! `cargo run --release --example bench_until -- [--seeds=30] [--noise=1] [--list] [--fleet] [--real=FOLDER]`
+//! `--real=FOLDER` adds every real series below a folder that reaches a new height, cut before it does.
 //! Every kind is drawn once a seed. A growing series is scored when the truth crosses within a year; an answer of
 //! "not within a year" counts as 365 days. On flat series any date is a false alarm; `alarm30` is a date within 30
 //! days.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
-#[path = "../tests/generated/mod.rs"]
+#[path = "../../tests/generated/mod.rs"]
 mod generated;
+mod real;
 
 use std::time::Instant;
 
@@ -119,10 +121,11 @@ fn fleet() {
     println!("fleet of 120 series x 2880 hours: {:.1} s", start.elapsed().as_secs_f64());
 }
 
-fn main() {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     if args.iter().any(|a| a == "--fleet") {
-        return fleet();
+        fleet();
+        return Ok(());
     }
     let seeds: u64 =
         args.iter().find_map(|a| a.strip_prefix("--seeds=")).and_then(|v| v.parse().ok()).unwrap_or(30);
@@ -168,4 +171,14 @@ fn main() {
         let soon = flat.iter().filter(|c| ask(c).likely <= 30.0).count();
         println!("flat: {method:10} false dates {dates} of {}, within 30 days {soon}", flat.len());
     }
+    if let Some(folder) = args.iter().find_map(|a| a.strip_prefix("--real=")) {
+        let (all, count) = real::cases(std::path::Path::new(folder))?;
+        println!("{count} real series; those that reach a new height, cut before it:");
+        for days in [1, 3, 7] {
+            let of: Vec<Case> =
+                all.iter().filter(|(cut, _)| *cut == days).map(|(_, case)| case.clone()).collect();
+            report(&format!("real, {days} d before"), &of);
+        }
+    }
+    Ok(())
 }

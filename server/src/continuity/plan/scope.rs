@@ -76,7 +76,6 @@ pub struct Service {
 /// What the absence of a service brings about, by its length.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(missing_docs, reason = "they are known by their names")]
 pub struct Impact {
     pub one_hour: String,
     pub four_hours: String,
@@ -87,7 +86,6 @@ pub struct Impact {
 /// Levels of risk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "they are known by their names")]
 pub enum Risk {
     Low,
     Medium,
@@ -131,7 +129,6 @@ pub struct Scenario {
 /// Kinds of threats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "they are known by their names")]
 pub enum Threat {
     ServerLost,
     DiskFull,
@@ -190,7 +187,6 @@ pub struct Procedure {
 /// The longest time between two exercises, by risk.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(missing_docs, reason = "they are known by their names")]
 pub struct Frequency {
     #[serde(with = "humantime_serde")]
     pub high: Duration,

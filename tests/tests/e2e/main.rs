@@ -20,6 +20,7 @@ mod emergency;
 mod first_run;
 mod history;
 mod incidents;
+mod network_actions;
 mod patroni;
 mod prometheus_api;
 mod samples;

@@ -145,10 +145,12 @@ async fn a_cluster_of_patroni_is_switched_over_by_its_own_interface_and_back() {
         cluster.rest[0]
     );
     let _agent = Agent::start_as(&server, "db", &actions).await.unwrap();
-    let started = wait_for("the drill to begin", LONG, async || {
-        server.api.post("/api/v1/plans/patroni/drills", &json!({})).await.ok()
+    wait_for("the agent to offer its action", LONG, async || {
+        let plan = server.api.get("/api/v1/plans/patroni").await.unwrap();
+        (plan["problems"] == json!([])).then_some(())
     })
     .await;
+    let started = server.api.post("/api/v1/plans/patroni/drills", &json!({})).await.unwrap();
     let path = format!("/api/v1/drills/{}", started["id"].as_str().unwrap());
     let done = wait_for("the drill to end", LONG, async || {
         let drill = server.api.get(&path).await.unwrap();

@@ -66,7 +66,11 @@ fn a_plan_names_who_approves_it_and_what_holds_it_back() {
 #[test]
 fn the_shipped_plan_is_good() {
     let plan = Plan::read("lab.toml", include_str!("../../../../deploy/plans/lab.toml")).unwrap();
-    assert!(plan.steps.iter().all(|step| step.undo == Undo::ByAgent && step.order().is_some_and(|(host, _)| host.is_none())));
+    assert!(
+        plan.steps
+            .iter()
+            .all(|step| step.undo == Undo::ByAgent && step.order().is_some_and(|(host, _)| host.is_none()))
+    );
 }
 
 #[test]

@@ -24,5 +24,6 @@ mod network_actions;
 mod patroni;
 mod prometheus_api;
 mod samples;
+mod signed_reports;
 mod tidy;
 mod tls;

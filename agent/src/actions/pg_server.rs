@@ -197,7 +197,12 @@ impl<'a> Server<'a> {
         ensure!(!self.mark().exists(), "the data folder was left half rewound ({})", self.mark().display());
         self.clear_dead_locks()?;
         say("starting");
-        self.control(&["start"], job).await
+        if self.asked.start.is_empty() {
+            return self.control(&["start"], job).await;
+        }
+        run_own(&self.asked.start, job).await?;
+        let answers = async || Ok(self.look().await.map_err(|error| format!("{error:#}")));
+        job.until("the server to answer", answers).await.map(drop)
     }
 
     /// Stops it in order, if it runs: what was written is sent to standbys first.
@@ -206,7 +211,12 @@ impl<'a> Server<'a> {
             return Ok(());
         }
         say("stopping");
-        self.control(&["stop", "-m", "fast"], job).await
+        if self.asked.stop.is_empty() {
+            return self.control(&["stop", "-m", "fast"], job).await;
+        }
+        run_own(&self.asked.stop, job).await?;
+        let gone = async || Ok(self.postmaster().map_or(Ok(()), |_| Err("it runs".to_owned())));
+        job.until("the server to end", gone).await
     }
 
     /// Makes the stopped server a standby of the other one.
@@ -315,6 +325,14 @@ impl<'a> Server<'a> {
         }
         std::fs::remove_dir_all(&old).context("cannot remove the old data folder")
     }
+}
+
+/// A command of the host's own file.
+async fn run_own(words: &[String], job: &Job) -> anyhow::Result<()> {
+    let (name, arguments) = words.split_first().context("the command is empty")?;
+    let mut command = Command::new(name);
+    command.args(arguments).env_remove(MARK);
+    program::run(command, job).await.map(drop)
 }
 
 /// Some statements give no row.

@@ -295,6 +295,13 @@ pub struct Postgres {
     /// File that takes what it says while it starts; without it, `siaga.log` in the data folder.
     #[serde(default)]
     pub log: Option<PathBuf>,
+    /// Program and arguments that start it; without any, `pg_ctl`. Under systemd, what an action starts would live and die
+    /// with the executor's own unit.
+    #[serde(default)]
+    pub start: Vec<String>,
+    /// Program and arguments that stop it in order; without any, `pg_ctl`.
+    #[serde(default)]
+    pub stop: Vec<String>,
     /// Its port.
     #[serde(default = "postgres_port")]
     pub port: u16,

@@ -574,6 +574,6 @@ mod tests {
         assert!(full.orders.executor_dir.is_some() && full.orders.executor_socket.is_some());
         let mut stated = Vec::new();
         keys(&toml::from_str(&active).unwrap(), "", &mut stated);
-        assert_eq!(stated.len(), 99, "a key was added or removed: {stated:#?}");
+        assert_eq!(stated.len(), 101, "a key was added or removed: {stated:#?}");
     }
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need from Debian's packages: a real browser, the exporters that the agent is compared with,
 # the Prometheus that queries are compared with, the services that the agent watches (databases, web servers, a JVM, SSH),
-# the renderer of PDF and a mail server. Does nothing where they are there already.
+# what drills do with databases and networks (Patroni on etcd, nftables), the renderer of PDF and a mail server. Does
+# nothing where they are there already.
 set -euo pipefail
 
 missing=()
@@ -23,6 +24,9 @@ command -v javac >/dev/null || missing+=(default-jdk-headless)
 [ -e /usr/share/java/jolokia-core.jar ] || missing+=(libjolokia-core-java)
 [ -e /usr/share/java/json-simple.jar ] || missing+=(libjson-simple-java)
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
+command -v patroni >/dev/null || missing+=(patroni)
+command -v etcd >/dev/null || missing+=(etcd-server)
+command -v nft >/dev/null || missing+=(nftables)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 as_root=()

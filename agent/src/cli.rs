@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -12,7 +13,7 @@ use crate::config::{Config, ServerUrl};
 use crate::executor::{self, Started};
 use crate::samples::Recorder;
 use crate::services::{self, Boards};
-use crate::{enrol, run};
+use crate::{actions, enrol, run};
 
 /// Watches this server for Siaga.
 #[derive(Debug, Parser)]
@@ -33,6 +34,18 @@ enum Command {
         /// Trust what the agent trusts, and end when there is nothing to do.
         #[arg(long, hide = true)]
         started_by_agent: bool,
+    },
+    /// Carry out a built-in action; the executor starts this.
+    #[command(hide = true)]
+    CarryOut {
+        /// The action with its parameters, as JSON.
+        action: String,
+        /// Take it back instead.
+        #[arg(long)]
+        undo: bool,
+        /// Seconds after which it would be killed.
+        #[arg(long)]
+        limit: u64,
     },
     /// Make this host known to a server, with a one-time token.
     Enrol(Enrol),
@@ -92,6 +105,9 @@ impl Cli {
             Command::Executor { file, started_by_agent } => {
                 let started = if started_by_agent { Started::ByAgent } else { Started::BySystem };
                 executor::run(file.config, started).await
+            }
+            Command::CarryOut { action, undo, limit } => {
+                actions::carry_out(&action, undo, Duration::from_secs(limit)).await
             }
             Command::Enrol(arguments) => enrol_host(arguments).await,
             Command::CheckConfig(named) => {

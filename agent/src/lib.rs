@@ -4,8 +4,9 @@
 //! network; the spool knows neither collectors nor network; `services` ask over the network, each for itself; `discovery`
 //! finds what else they could ask.
 //! Everything runs on one thread, except the collectors, which may hang. `orders` hands what the server orders to the
-//! `executor`, a process of its own.
+//! `executor`, a process of its own; built-in `actions` are carried out by processes of their own again.
 
+pub mod actions;
 pub mod api;
 pub mod backoff;
 pub mod cli;

@@ -3,22 +3,22 @@
 //! Invariants: an unknown key is an error; a value out of its range never becomes a [`Config`];
 //! every error names the file, the line and the field.
 
+pub mod actions;
 pub mod discovery;
 pub mod files;
 pub mod guard;
 pub mod probes;
 pub mod services;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use regex::Regex;
 use serde::Deserialize;
-use siaga_protocol::agent_api::ActionOffer;
 use siaga_protocol::toml_text::{self, TomlTextError};
 
 use crate::collectors::CollectorName;
+pub use actions::{Action, Actions, Arguments, Work};
 pub use discovery::Discovery;
 pub use files::WatchedFiles;
 use guard::ReadablePath;
@@ -308,96 +308,6 @@ impl Default for Orders {
     }
 }
 
-/// What an order may ask for. At most [`MAX_ACTIONS`].
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(try_from = "BTreeMap<String, Action>")]
-pub struct Actions(BTreeMap<String, Action>);
-
-impl Actions {
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The action of this name.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Action> {
-        self.0.get(name)
-    }
-
-    /// What the server may know of them.
-    #[must_use]
-    pub fn offers(&self) -> Vec<ActionOffer> {
-        let offer = |(name, action): (&String, &Action)| ActionOffer {
-            name: name.clone(),
-            description: action.description.clone(),
-            has_undo: action.undo.is_some(),
-            timeout_seconds: u32::try_from(action.timeout_seconds.get()).unwrap_or(u32::MAX),
-        };
-        self.0.iter().map(offer).collect()
-    }
-}
-
-impl TryFrom<BTreeMap<String, Action>> for Actions {
-    type Error = String;
-
-    fn try_from(actions: BTreeMap<String, Action>) -> Result<Self, String> {
-        if actions.len() > MAX_ACTIONS {
-            return Err(format!("at most {MAX_ACTIONS} actions are allowed"));
-        }
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        match actions.keys().find(|name| name.is_empty() || name.len() > 64 || !name.chars().all(plain)) {
-            Some(name) => {
-                Err(format!("action name {name:?} must be 1 to 64 letters, digits, dots, - and _ (ASCII)"))
-            }
-            None => Ok(Self(actions)),
-        }
-    }
-}
-
-/// One thing that an order may ask for.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Action {
-    /// Program and arguments; no shell.
-    pub command: Arguments,
-    /// Program and arguments that take it back.
-    #[serde(default)]
-    pub undo: Option<Arguments>,
-    /// What it does, for people.
-    #[serde(default)]
-    pub description: String,
-    /// Time after which it is killed, with its process group.
-    #[serde(default)]
-    pub timeout_seconds: Seconds<1, 86_400, 60>,
-    /// Account that runs it; without it, the agent's own.
-    #[serde(default)]
-    pub user: Option<String>,
-}
-
-/// A program by its absolute path, or a name looked up in `PATH`, and its arguments.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Vec<String>")]
-pub struct Arguments {
-    /// The program.
-    pub program: String,
-    /// Its arguments.
-    pub arguments: Vec<String>,
-}
-
-impl TryFrom<Vec<String>> for Arguments {
-    type Error = &'static str;
-
-    fn try_from(words: Vec<String>) -> Result<Self, Self::Error> {
-        let mut words = words.into_iter();
-        match words.next() {
-            Some(program) if !program.is_empty() => Ok(Self { program, arguments: words.collect() }),
-            _ => Err("must be a list that begins with a program"),
-        }
-    }
-}
-
 /// A whole number from `MIN` to `MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u64")]
@@ -609,7 +519,7 @@ mod tests {
                 "collect.disabled_collectors[1]: unknown variant `gpu`",
             ),
             ("a = ", 1, ""),
-            ("[actions.a]\n", 1, "actions.a: missing field `command`"),
+            ("[actions.a]\n", 1, "actions.a: must state exactly one of command"),
             (
                 "[[collect.logs]]\nname = \"x\"\npath = \"/etc/shadow\"\npatterns = { a = \"b\" }",
                 3,
@@ -705,7 +615,7 @@ mod tests {
         assert!(!services.probes.is_empty() && !services.time_servers.is_empty());
         assert!(!services.web_servers.is_empty() && services.jvms[0].key_file.is_some());
         let action = full.actions.get("restart-web").unwrap();
-        assert!(action.undo.is_some() && action.user.is_some() && !action.description.is_empty());
+        assert!(action.has_undo() && action.user.is_some() && !action.description.is_empty());
         assert!(full.orders.executor_dir.is_some() && full.orders.executor_socket.is_some());
         let mut stated = Vec::new();
         keys(&toml::from_str(&active).unwrap(), "", &mut stated);

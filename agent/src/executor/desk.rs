@@ -22,9 +22,9 @@ use super::journal::{ArmedUndo, Decision, Journal};
 use super::leftovers::{Ending, RunningCommand};
 use super::trust::Trust;
 use super::wire::Answer;
-use crate::clock;
-use crate::config::Config;
+use crate::config::{Action, Arguments, Config, Work};
 use crate::durable::DurableError;
+use crate::{actions, clock};
 
 /// Commands that run at the same time. Further orders wait at the server.
 const MAX_RUNNING: usize = 8;
@@ -111,10 +111,10 @@ impl Desk {
         }
         match self.config.borrow().actions.get(&order.action) {
             None => Some("this host's configuration has no such action"),
-            Some(action) if action.undo.is_none() && order.kind == OrderKind::Undo => {
+            Some(action) if !action.has_undo() && order.kind == OrderKind::Undo => {
                 Some("the action has no undo")
             }
-            Some(action) if action.undo.is_none() && order.undo_at_ms.is_some() => {
+            Some(action) if !action.has_undo() && order.undo_at_ms.is_some() => {
                 Some("an undo by itself is asked for, but the action has none")
             }
             Some(_) => None,
@@ -190,13 +190,9 @@ impl Desk {
         let Some(action) = config.actions.get(name) else {
             return refused("the action was taken out of this host's configuration");
         };
-        let arguments = match kind {
-            OrderKind::Run => &action.command,
-            OrderKind::Undo => match &action.undo {
-                Some(undo) => undo,
-                None => return refused("the action has no undo"),
-            },
-            OrderKind::Watch | OrderKind::Unwatch => return refused("that is no command"),
+        let arguments = match command_of(action, kind) {
+            Ok(arguments) => arguments,
+            Err(reason) => return refused(reason),
         };
         let all_ended = self.end_leftovers(Some(name)).await;
         let command = RunningCommand::new(order_id, name);
@@ -214,7 +210,7 @@ impl Desk {
         }
         let started = |pid| self.written(self.journal().command_started(&mark, pid));
         let limit = action.timeout_seconds.seconds();
-        let mut execution = execute::execute(arguments, action.user.as_deref(), limit, &mark, started).await;
+        let mut execution = execute::execute(&arguments, action.user.as_deref(), limit, &mark, started).await;
         self.journal().end_command(&mark);
         if !all_ended && execution.outcome == Outcome::Succeeded {
             // It may be broken again by what still runs: it is not done, and will be tried again.
@@ -324,6 +320,21 @@ impl Desk {
         };
         self.written(self.journal().undone(undo, report, now_ms));
         self.news.notify_one();
+    }
+}
+
+/// The command that carries an action out. A built-in one is carried out by this very program, as a process of its own,
+/// so that it has its user, its time limit and its end as any other command.
+fn command_of(action: &Action, kind: OrderKind) -> Result<Arguments, &'static str> {
+    match (&action.work, kind) {
+        (_, OrderKind::Watch | OrderKind::Unwatch) => Err("that is no command"),
+        (_, OrderKind::Undo) if !action.has_undo() => Err("the action has no undo"),
+        (Work::Command { run, .. }, OrderKind::Run) => Ok(run.clone()),
+        (Work::Command { undo, .. }, OrderKind::Undo) => undo.clone().ok_or("the action has no undo"),
+        (Work::BuiltIn(built_in), _) => {
+            actions::command(built_in, kind == OrderKind::Undo, action.timeout_seconds.seconds())
+                .ok_or("the action cannot be handed over")
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::leftovers::MARK;
+use crate::actions::FAILED;
 use crate::config::Arguments;
 
 /// Output that is kept, counted from its end.
@@ -135,7 +136,11 @@ async fn watch(mut child: Child, mut group: Group, mut output: pipe::Receiver, l
         }
     };
     drop(timeout(DRAIN, async { while tail.take(&mut output).await {} }).await);
-    Execution { outcome, message, output: tail.into_text(), started: true }
+    let output = tail.into_text();
+    // A built-in action says in its last line why it failed, which tells more than its status.
+    let said = output.lines().next_back().and_then(|line| line.strip_prefix(FAILED));
+    let message = said.filter(|_| outcome == Outcome::Failed).map_or(message, ToOwned::to_owned);
+    Execution { outcome, message, output, started: true }
 }
 
 fn describe(status: ExitStatus) -> (Outcome, String) {

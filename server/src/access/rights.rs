@@ -119,6 +119,8 @@ pub enum Right {
     RunDrills,
     /// Approve drills; a plan names those of these roles that it wants.
     ApproveDrills,
+    /// Declare and lift emergencies, and keep their record.
+    DeclareEmergency,
     /// See users and the audit trail.
     ViewAccess,
     /// Manage users and their roles.
@@ -145,6 +147,7 @@ impl Right {
             Self::ViewContinuity => "view_continuity",
             Self::RunDrills => "run_drills",
             Self::ApproveDrills => "approve_drills",
+            Self::DeclareEmergency => "declare_emergency",
             Self::ViewAccess => "view_access",
             Self::ManageAccess => "manage_access",
         }
@@ -184,6 +187,10 @@ pub fn may(roles: &[Role], right: Right) -> bool {
                 | R::KoordinatorKelangsunganLayanan
                 | R::AdministratorSistem
         ),
+        // LKPP 2014, standard 12 f: the coordinator declares and closes it (2.11); the head of the office may too.
+        Right::DeclareEmergency => {
+            matches!(role, R::KoordinatorKelangsunganLayanan | R::KetuaLpse | R::AdministratorSistem)
+        }
         Right::ViewAccess => matches!(
             role,
             R::KetuaLpse | R::KoordinatorKeamananInformasi | R::Penilai | R::AdministratorSistem
@@ -214,6 +221,8 @@ mod tests {
             (Role::KetuaLpse, Right::RunDrills, false),
             (Role::KetuaLpse, Right::ApproveDrills, true),
             (Role::Helpdesk, Right::ApproveDrills, false),
+            (Role::KoordinatorKelangsunganLayanan, Right::DeclareEmergency, true),
+            (Role::Helpdesk, Right::DeclareEmergency, false),
             (Role::Penilai, Right::ViewAccess, true),
             (Role::Penilai, Right::HandleIncidents, false),
             (Role::AdministratorSistem, Right::ManageAccess, true),

@@ -12,7 +12,7 @@ use ed25519_dalek::SigningKey;
 use tokio::sync::watch;
 
 use crate::config::LiveConfig;
-use crate::continuity::RunningDrill;
+use crate::continuity::{Emergencies, RunningDrill};
 use crate::fleet::Presence;
 use crate::metrics::Metrics;
 use crate::records::Records;
@@ -53,6 +53,8 @@ pub struct Parts {
     pub answer_news: watch::Sender<u64>,
     /// The drill that runs now.
     pub running_drill: RunningDrill,
+    /// Emergencies that are declared now.
+    pub emergencies: Emergencies,
     /// State of background tasks.
     pub tasks: Tasks,
     /// Whether forecasts are being made, and how far that is.

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::{App, OwnMetrics, Parts, Tasks};
 use crate::access::{FIRST_RUN_FILE, ensure_first_user, signing_key};
 use crate::config::{Config, LiveConfig, watch as watch_config};
-use crate::continuity::{JOURNAL_KEY_FILE, RunningDrill};
+use crate::continuity::{Emergencies, JOURNAL_KEY_FILE, RunningDrill};
 use crate::fleet::{ORDER_KEY_FILE, Presence};
 use crate::metrics::Metrics;
 use crate::records::Records;
@@ -84,6 +84,7 @@ pub(crate) async fn open(config: Config, stopping: watch::Receiver<bool>) -> any
             order_news: watch::Sender::new(0),
             answer_news: watch::Sender::new(0),
             running_drill: RunningDrill::default(),
+            emergencies: Emergencies::default(),
             tasks: Tasks::default(),
             forecasting: crate::capacity::Forecasting::default(),
             anomalies: crate::capacity::Anomalies::default(),

@@ -9,8 +9,8 @@ use clap::{Args, Subcommand};
 use super::client::{Client, ServerArgs};
 use super::drill_verify::{self, KeyArgs, VerifyArgs};
 use super::out;
-use crate::continuity::plan::Plan;
-use crate::continuity::{DrillBody, DrillDetail, JournalBody, Started};
+use crate::continuity::plan::{Plan, SCOPE_FILE, Scope};
+use crate::continuity::{DrillBody, DrillDetail, DryRun, JournalBody, Started};
 
 /// How often a running drill is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -39,6 +39,13 @@ enum DrillCommand {
         #[arg(long, value_name = "REASON")]
         despite: Option<String>,
     },
+    /// Print everything that a drill would do, with nothing done.
+    DryRun {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Identifier of the plan.
+        plan: String,
+    },
     /// List drills, newest first.
     List {
         #[command(flatten)]
@@ -59,6 +66,7 @@ pub(super) fn run(args: DrillArgs, runtime: &tokio::runtime::Runtime) -> anyhow:
         DrillCommand::Run { server, plan, despite } => {
             runtime.block_on(follow(&Client::new(&server)?, &plan, despite.as_deref()))
         }
+        DrillCommand::DryRun { server, plan } => runtime.block_on(dry_run(&Client::new(&server)?, &plan)),
         DrillCommand::List { server, plan } => {
             runtime.block_on(list(&Client::new(&server)?, plan.as_deref()))
         }
@@ -78,6 +86,22 @@ fn check(files: &[PathBuf]) -> anyhow::Result<()> {
                 continue;
             }
         };
+        if file.file_name().is_some_and(|name| name == SCOPE_FILE) {
+            match Scope::read(&file.display().to_string(), &text) {
+                Ok(scope) => {
+                    let (services, scenarios) = (scope.service.len(), scope.scenario.len());
+                    out::line(format_args!(
+                        "{}: good, {services} services, {scenarios} scenarios",
+                        file.display()
+                    ))?;
+                }
+                Err(problems) => {
+                    wrong += problems.len();
+                    problems.iter().try_for_each(out::line)?;
+                }
+            }
+            continue;
+        }
         match Plan::read(&file.display().to_string(), &text) {
             Ok(plan) => {
                 out::line(format_args!("{}: plan {} is good", file.display(), plan.id))?;
@@ -91,6 +115,16 @@ fn check(files: &[PathBuf]) -> anyhow::Result<()> {
     }
     if wrong > 0 {
         bail!("{wrong} problem{} found", if wrong == 1 { "" } else { "s" });
+    }
+    Ok(())
+}
+
+async fn dry_run(client: &Client, plan: &str) -> anyhow::Result<()> {
+    let plan: String = form_urlencoded::byte_serialize(plan.as_bytes()).collect();
+    let found: DryRun = client.get(&format!("/api/v1/plans/{plan}/dry-run")).await?;
+    out::line(serde_json::to_string_pretty(&found)?)?;
+    if !found.against.is_empty() {
+        bail!("a drill cannot begin now");
     }
     Ok(())
 }

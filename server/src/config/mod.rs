@@ -13,6 +13,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use siaga_protocol::toml_text::{self, TomlTextError};
 
+use crate::access::Role;
+
 pub use documents::{Mail, MailAddress, MailTls, Recipient, Reports};
 pub use reload::{LiveConfig, watch};
 pub use values::{Language, Percent, TimeZoneName};
@@ -335,11 +337,17 @@ pub struct Continuity {
     pub plans_dir: Option<PathBuf>,
     /// Whether scheduled drills start by themselves.
     pub scheduled: bool,
+    /// Who gets the report of each drill by mail.
+    pub report_to: Vec<Recipient>,
 }
 
 impl Default for Continuity {
     fn default() -> Self {
-        Self { plans_dir: None, scheduled: true }
+        Self {
+            plans_dir: None,
+            scheduled: true,
+            report_to: vec![Recipient::Role(Role::KoordinatorKelangsunganLayanan)],
+        }
     }
 }
 

@@ -15,10 +15,17 @@ use crate::http::ApiError;
 /// 500 if the template fails.
 pub(crate) fn document(template: &impl Template, style: &str) -> Result<Response, ApiError> {
     let mut response = render(template)?.into_response();
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy(style)?);
+    Ok(response)
+}
+
+/// The policy of a document with this style.
+///
+/// # Errors
+/// Never, as a hash is plain text.
+pub(crate) fn policy(style: &str) -> Result<HeaderValue, ApiError> {
     let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(style));
     let policy =
         format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; frame-ancestors 'none'");
-    let policy = HeaderValue::from_str(&policy).map_err(anyhow::Error::from)?;
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    Ok(response)
+    Ok(HeaderValue::from_str(&policy).map_err(anyhow::Error::from)?)
 }

@@ -19,7 +19,7 @@ mod tokens;
 mod trail;
 mod users;
 
-pub(crate) use document::document;
+pub(crate) use document::{document, policy};
 pub(crate) use error_pages::{ErrorPages, error_pages};
 pub use page::{Page, PageError, Section, View, render};
 

@@ -10,6 +10,7 @@ use axum_extra::extract::CookieJar;
 use crate::access::{Principal, Right, UserPrincipal};
 use crate::app::App;
 use crate::config::{Language, TimeZoneName};
+use crate::continuity::Declared;
 use crate::http::{ApiError, FROM_ANOTHER_SITE, MISSING};
 
 /// Name of the cookie that holds the chosen language.
@@ -56,6 +57,7 @@ pub struct View {
     user: Option<UserPrincipal>,
     organisation: String,
     simulation: bool,
+    emergencies: Vec<Declared>,
     zone: TimeZoneName,
     path: String,
 }
@@ -88,11 +90,13 @@ impl FromRequestParts<App> for View {
         };
         Ok(Self {
             language: chosen.unwrap_or(console.language),
-            user,
             organisation: console.organisation,
             simulation: console.simulation,
+            // Who is not signed in learns nothing.
+            emergencies: if user.is_some() { app.emergencies.now() } else { Vec::new() },
             zone: console.time_zone,
             path: parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
+            user,
         })
     }
 }
@@ -113,6 +117,7 @@ impl Page {
             user: None,
             organisation: organisation.to_owned(),
             simulation,
+            emergencies: Vec::new(),
             zone,
             path: "/".to_owned(),
         };
@@ -174,6 +179,18 @@ impl Page {
     #[must_use]
     pub fn simulation(&self) -> bool {
         self.view.simulation
+    }
+
+    /// Emergencies that are declared now: address and words.
+    #[must_use]
+    pub fn emergencies(&self) -> Vec<(String, String)> {
+        let line = |one: &Declared| {
+            let began = self.datetime(one.began_at_ms);
+            let values: [(&str, &str); 3] =
+                [("service", &one.service), ("form", &one.form), ("began", &began)];
+            (format!("/kelangsungan/darurat/{}", one.id), self.tv("emergency.banner", &values))
+        };
+        self.view.emergencies.iter().map(line).collect()
     }
 
     /// Path of the page itself.

@@ -152,7 +152,7 @@ struct ApproveForm {
 }
 
 /// The end of a date in the page's zone.
-fn end_of(page: &Page, date: &str) -> Result<Option<Millis>, ApiError> {
+pub(super) fn end_of(page: &Page, date: &str) -> Result<Option<Millis>, ApiError> {
     if date.trim().is_empty() {
         return Ok(None);
     }

@@ -200,6 +200,13 @@ async fn finish(app: &App, drill_id: &str, outcome: anyhow::Result<()>) {
             "drill interrupted, it will be taken up"
         );
     }
+    if let Err(error) = super::mail_report::queue(app, drill_id).await {
+        tracing::error!(
+            drill.id = drill_id,
+            error = format!("{error:#}"),
+            "the report of the drill is not sent"
+        );
+    }
     if let Err(error) = super::signals::sync(app).await {
         tracing::error!(error = format!("{error:#}"), "cannot tell the incidents about drills");
     }

@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::flaw::Flaw;
-use super::journal::{self, Entry as JournalEntry, Fact};
+use super::journal::{self, CheckTime, Entry as JournalEntry, Fact};
 use super::machine::{Machine, Phase};
+use super::marks::RowCount;
 use super::measure::{Measurement, Point};
 use super::plan::{Entry, Plan, PlanProblem, Undo};
 use super::reason::{Reason, say_all};
+use super::rows::counted;
 use super::verify::{Evidence, State, Verification, verify};
 use crate::app::App;
 use crate::http::ApiError;
@@ -77,6 +79,9 @@ pub(super) struct StepBody {
     name: String,
     host: Option<String>,
     action: String,
+    /// What a person is asked instead.
+    confirm: Option<String>,
+    retries: u32,
     undo: bool,
     no_undo: Option<String>,
 }
@@ -115,10 +120,12 @@ impl StepBody {
         Self {
             id: step.id.clone(),
             name: step.name.clone(),
-            host: step.host.clone(),
-            action: step.action.clone(),
+            host: step.order().and_then(|(host, _)| host).map(ToOwned::to_owned),
+            action: step.order().map_or_else(String::new, |(_, action)| action.to_owned()),
+            confirm: step.question().cloned(),
+            retries: step.retries,
             undo: no_undo.is_none(),
-            no_undo,
+            no_undo: no_undo.filter(|reason| !reason.is_empty()),
         }
     }
 }
@@ -217,6 +224,15 @@ pub struct DrillDetail {
     /// Measurements of the rollback and of the checks after it, one a probe.
     #[serde(default)]
     pub rollback: Vec<Measurement>,
+    /// Rows that were written and lost, counted after the recovery.
+    #[serde(default)]
+    pub rows: Option<RowCount>,
+    /// The same, counted after the way back.
+    #[serde(default)]
+    pub rows_after: Option<RowCount>,
+    /// The step that waits for a person: its identifier and what is asked.
+    #[serde(default)]
+    pub waits_for: Option<(String, String)>,
     /// The journal.
     pub journal: Vec<JournalBody>,
     /// Hash of the newest entry, if the journal is what was written.
@@ -245,6 +261,9 @@ impl DrillDetail {
             phase,
             measured: measured_of(&entries).to_vec(),
             rollback: rollback_of(&entries).to_vec(),
+            rows: counted(&entries, CheckTime::Step).cloned(),
+            rows_after: counted(&entries, CheckTime::After).cloned(),
+            waits_for: if drill.ended_at_ms.is_none() { waits_for(drill, &entries) } else { None },
             journal,
             journal_problem: verified.as_ref().err().map(ToString::to_string),
             journal_hash: verified.ok(),
@@ -327,9 +346,24 @@ pub(super) fn rollback_of(entries: &[JournalEntry]) -> &[Measurement] {
 /// Where a drill is, by its journal.
 pub(super) fn phase_of(drill: &Drill, entries: &[JournalEntry]) -> Phase {
     let Ok(plan) = Plan::read(&drill.plan_file, &drill.plan_text) else { return Phase::CheckingBefore };
-    let mut machine = Machine::new(plan.steps.iter().map(|step| step.undo == Undo::ByAgent).collect());
+    let mut machine = Machine::in_waves(
+        plan.steps.iter().map(|step| step.undo == Undo::ByAgent).collect(),
+        plan.waves.clone(),
+    );
     entries.iter().filter_map(|entry| entry.fact.event()).for_each(|event| machine.apply(event));
     machine.phase()
+}
+
+/// The step that waits for a person: its identifier, and what is asked.
+pub(super) fn waits_for(drill: &Drill, entries: &[JournalEntry]) -> Option<(String, String)> {
+    let asked = entries.iter().rev().find_map(|entry| match entry.fact {
+        Fact::Asked { step, .. } => Some(Some(step)),
+        Fact::Confirmed { .. } | Fact::StepEnded { .. } | Fact::Stopped { .. } => Some(None),
+        _ => None,
+    });
+    let plan = Plan::read(&drill.plan_file, &drill.plan_text).ok()?;
+    let step = plan.steps.get(asked??)?;
+    Some((step.id.clone(), plan.say("id", step.question()?).to_owned()))
 }
 
 /// A drill and its journal.

@@ -110,13 +110,14 @@ fn probe(check: &Check) -> Value {
 
 /// An action of an agent's own file: its name stands where Chaos Toolkit has a program.
 fn action(step: &Step, order: Option<&OrderNote>) -> Value {
-    let host = order.map(|order| order.host.clone()).or_else(|| step.host.clone());
+    let (host, name) = step.order().unwrap_or((None, "confirm"));
+    let host = order.map(|order| order.host.as_str()).or(host);
     json!({
         "type": "action",
         "name": step.name,
         "provider": {
             "type": "process",
-            "path": step.action,
+            "path": name,
             "arguments": { "host": host },
             "timeout": step.timeout.as_secs_f64(),
         },

@@ -7,18 +7,21 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use siaga_protocol::orders::{Order, OrderKind, OrderResult, Outcome};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::checks::{Finding, look, look_until};
 use super::journal::{self, AnswerNote, CheckTime, Entry, Fact, OrderNote};
 use super::machine::{Machine, Phase, Task};
+use super::marks::Marks;
 use super::measure::Measurement;
-use super::plan::{Check, FleetProblem, Plan, ResolvedStep, Undo};
+use super::plan::{Check, Kind, Plan, ResolvedStep, Undo};
 use super::prober::{Prober, client};
 use super::reason::{Reason, UndoFailure};
-use super::running::Claim;
+use super::running::{Claim, StopCause};
 use super::seal;
-use super::targets::{figures, missed, missed_in_rollback};
+use super::stop_conditions;
+use super::targets::figures;
 use crate::access::new_id;
 use crate::app::App;
 use crate::fleet::orders;
@@ -60,25 +63,59 @@ const UNDO_ATTEMPTS: u32 = 2;
 /// Pause between two looks at whether probes have recovered.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
+/// What asks, writes and watches beside a drill, until it is dropped.
+pub(super) struct Watched {
+    pub(super) prober: Prober,
+    pub(super) marks: Option<Marks>,
+    // Dropping the set ends the watch.
+    _stops: JoinSet<()>,
+}
+
+impl Watched {
+    fn start(run: &Run) -> anyhow::Result<Self> {
+        let (records, id) = (&run.app.records, &run.drill_id);
+        // Rows are written where something acts; after a restart there is nothing to compare them with.
+        let begins = run.machine.phase() == Phase::CheckingBefore;
+        let marks = run.plan.marker.iter().filter(|_| begins);
+        let marks = marks.map(|marker| Marks::start(marker, records.clone(), id)).next().transpose()?;
+        Ok(Self {
+            prober: Prober::start(&run.plan.probes, records.clone(), id)?,
+            marks,
+            _stops: stop_conditions::watch(&run.app, &run.claim, id, &run.plan.stops)?,
+        })
+    }
+
+    async fn finish(self) -> anyhow::Result<()> {
+        if let Some(marks) = self.marks {
+            marks.finish().await?;
+        }
+        self.prober.finish().await
+    }
+}
+
 /// A drill that is being carried out.
 pub(super) struct Run {
-    app: App,
-    pace: Pace,
-    claim: Claim,
-    drill_id: String,
-    plan: Plan,
-    hosts: Vec<ResolvedStep>,
-    machine: Machine,
+    pub(super) app: App,
+    pub(super) pace: Pace,
+    pub(super) claim: Claim,
+    pub(super) drill_id: String,
+    pub(super) plan: Plan,
+    pub(super) hosts: Vec<Option<ResolvedStep>>,
+    pub(super) machine: Machine,
     client: reqwest::Client,
     orders: BTreeMap<usize, OrderNote>,
     reasons: Vec<Reason>,
-    fault_ms: Option<Millis>,
+    pub(super) fault_ms: Option<Millis>,
     /// What the probes measured up to the end of the steps; empty where nothing was to be measured.
-    measured: Option<Vec<Measurement>>,
+    pub(super) measured: Option<Vec<Measurement>>,
     /// What they measured after that.
-    rollback: Vec<Measurement>,
+    pub(super) rollback: Vec<Measurement>,
     /// Where that begins: the first moment after the first measurement, if it was made by this run.
-    rest_from_ms: Option<Millis>,
+    pub(super) rest_from_ms: Option<Millis>,
+    /// When the first order was written down, and the last answer: of a restore its time.
+    pub(super) span_ms: Option<(Millis, Millis)>,
+    /// Rows that were lost when they were counted after the steps.
+    pub(super) lost: Option<usize>,
 }
 
 impl Run {
@@ -89,9 +126,10 @@ impl Run {
         claim: Claim,
         drill_id: String,
         plan: Plan,
-        hosts: Vec<ResolvedStep>,
+        hosts: Vec<Option<ResolvedStep>>,
     ) -> anyhow::Result<Self> {
         let undoable = plan.steps.iter().map(|step| step.undo == Undo::ByAgent).collect();
+        let machine = Machine::in_waves(undoable, plan.waves.clone());
         Ok(Self {
             app,
             pace,
@@ -99,7 +137,7 @@ impl Run {
             drill_id,
             plan,
             hosts,
-            machine: Machine::new(undoable),
+            machine,
             client: client()?,
             orders: BTreeMap::new(),
             reasons: Vec::new(),
@@ -107,6 +145,8 @@ impl Run {
             measured: None,
             rollback: Vec::new(),
             rest_from_ms: None,
+            span_ms: None,
+            lost: None,
         })
     }
 
@@ -115,25 +155,25 @@ impl Run {
     /// # Errors
     /// If the records cannot be written. The drill is then unfinished, and resumed like after a restart.
     pub(super) async fn drive(mut self) -> anyhow::Result<()> {
-        let prober = Prober::start(&self.plan.probes, self.app.records.clone(), &self.drill_id)?;
+        let watched = Watched::start(&self)?;
         loop {
             self.note_stop().await?;
             match self.machine.next() {
-                Task::CheckBefore => self.check_before(&prober).await?,
-                Task::RunStep(step) => self.run_step(step, &prober).await?,
-                Task::Measure => self.measure(&prober).await?,
+                Task::CheckBefore => self.check_before(&watched).await?,
+                Task::RunSteps(steps) => self.run_steps(&steps, &watched).await?,
+                Task::Measure => self.measure(&watched).await?,
                 Task::Undo(step) => {
-                    self.measure_once(&prober).await?;
+                    self.measure_once(&watched).await?;
                     self.undo(step).await?;
                 }
                 Task::CheckAfter => {
-                    self.measure_once(&prober).await?;
-                    self.check_after(&prober).await?;
+                    self.measure_once(&watched).await?;
+                    self.check_after(&watched).await?;
                 }
                 Task::Close | Task::Nothing => break,
             }
         }
-        prober.finish().await?;
+        watched.finish().await?;
         self.close().await
     }
 
@@ -145,17 +185,23 @@ impl Run {
 
     /// Takes up a drill that the end of the server cut off: what was done is undone, then it is closed as aborted.
     pub(super) async fn resume(mut self, entries: Vec<Entry>, further: Vec<Reason>) -> anyhow::Result<()> {
-        let mut open: Option<(usize, OrderNote, OrderKind)> = None;
+        let mut open: BTreeMap<usize, (OrderNote, OrderKind)> = BTreeMap::new();
         for entry in entries {
             match &entry.fact {
-                Fact::StepStarted { step, order } => open = Some((*step, order.clone(), OrderKind::Run)),
-                Fact::UndoStarted { step, order } => open = Some((*step, order.clone(), OrderKind::Undo)),
-                Fact::StepAnswered { .. } | Fact::UndoEnded { .. } => open = None,
+                Fact::StepStarted { step, order } | Fact::StepRetried { step, order } => {
+                    open.insert(*step, (order.clone(), OrderKind::Run));
+                }
+                Fact::UndoStarted { step, order } => {
+                    open.insert(*step, (order.clone(), OrderKind::Undo));
+                }
+                Fact::StepAnswered { step, .. } | Fact::UndoEnded { step, .. } => {
+                    open.remove(step);
+                }
                 Fact::Measured { probes, .. } => self.measured = Some(probes.clone()),
                 Fact::RollbackMeasured { probes, .. } => self.rollback.clone_from(probes),
                 _ => {}
             }
-            self.take(&entry.fact);
+            self.take(&entry.fact, entry.at_ms);
         }
         self.reasons.extend(further);
         if self.machine.phase() != Phase::Closing {
@@ -163,7 +209,7 @@ impl Run {
         }
         // What was measured across the end of the server would not be a measurement.
         self.measured.get_or_insert_default();
-        if let Some((step, order, kind)) = open {
+        for (step, (order, kind)) in open {
             let answer = self.wait(&order).await?;
             match kind {
                 OrderKind::Run => self.record(Fact::StepAnswered { step, answer: answer.map(note) }).await?,
@@ -183,15 +229,20 @@ impl Run {
     }
 
     /// Writes a fact down, then lets it count.
-    async fn record(&mut self, fact: Fact) -> anyhow::Result<()> {
+    pub(super) async fn record(&mut self, fact: Fact) -> anyhow::Result<()> {
         let (id, written, now) = (self.drill_id.clone(), fact.clone(), now_ms());
         self.app.records.run(move |db| journal::append(db, &id, now, &written)).await?;
-        self.take(&fact);
+        self.take(&fact, now);
         Ok(())
     }
 
-    fn take(&mut self, fact: &Fact) {
-        if let Fact::StepStarted { step, order } = fact {
+    fn take(&mut self, fact: &Fact, at_ms: Millis) {
+        match (fact, &mut self.span_ms) {
+            (Fact::StepStarted { .. }, span @ None) => *span = Some((at_ms, at_ms)),
+            (Fact::StepAnswered { .. }, Some((_, to_ms))) => *to_ms = at_ms,
+            _ => {}
+        }
+        if let Fact::StepStarted { step, order } | Fact::StepRetried { step, order } = fact {
             self.orders.insert(*step, order.clone());
         }
         self.reasons.extend_from_slice(fact.reasons());
@@ -200,7 +251,7 @@ impl Run {
         }
     }
 
-    fn asked_to_stop(&self) -> Option<String> {
+    pub(super) fn asked_to_stop(&self) -> Option<StopCause> {
         let before_rollback =
             matches!(self.machine.phase(), Phase::CheckingBefore | Phase::Steps | Phase::Measuring);
         if before_rollback { self.claim.asked.borrow().clone() } else { None }
@@ -208,26 +259,34 @@ impl Run {
 
     async fn note_stop(&mut self) -> anyhow::Result<()> {
         match self.asked_to_stop() {
-            Some(who) => self.record(Fact::Stopped { reason: Reason::StoppedBy { who } }).await,
+            Some(StopCause::Person(who)) => {
+                self.record(Fact::Stopped { reason: Reason::StoppedBy { who } }).await
+            }
+            Some(StopCause::Condition { check, found }) => {
+                self.record(Fact::Stopped { reason: Reason::StopCondition { check, found } }).await
+            }
             None => Ok(()),
         }
     }
 
     /// Waits, but not beyond a wish to stop.
-    async fn pause(&mut self, length: Duration) {
+    pub(super) async fn pause(&mut self, length: Duration) {
         if self.asked_to_stop().is_none() {
             // An error of the channel means that nobody can ask any more.
             let _ = tokio::time::timeout(length, self.claim.asked.wait_for(Option::is_some)).await;
         }
     }
 
-    async fn check_before(&mut self, prober: &Prober) -> anyhow::Result<()> {
+    async fn check_before(&mut self, watched: &Watched) -> anyhow::Result<()> {
         self.pause(self.pace.baseline).await;
         if self.asked_to_stop().is_some() {
             return Ok(());
         }
         let mut reasons: Vec<Reason> =
-            prober.unhealthy().into_iter().map(|probe| Reason::ProbeUnhealthy { probe }).collect();
+            watched.prober.unhealthy().into_iter().map(|probe| Reason::ProbeUnhealthy { probe }).collect();
+        if let Some(marks) = watched.marks.as_ref().filter(|marks| !marks.healthy()) {
+            reasons.push(Reason::RowsNotWritten { marker: marks.name().to_owned() });
+        }
         let findings = look(&self.app, &self.client, &self.plan.steady_state).await;
         reasons.extend(self.note_findings(CheckTime::Before, findings).await?);
         self.record(Fact::CheckedBefore { held: reasons.is_empty(), reasons }).await
@@ -249,46 +308,9 @@ impl Run {
         Ok(reasons)
     }
 
-    async fn run_step(&mut self, index: usize, prober: &Prober) -> anyhow::Result<()> {
-        let (Some(step), Some(host)) = (self.plan.steps.get(index).cloned(), self.hosts.get(index).cloned())
-        else {
-            anyhow::bail!("step {index} is not in the plan");
-        };
-        let now = now_ms();
-        let undo_at_ms = (step.undo == Undo::ByAgent).then(|| now + millis(self.longest_from(index)));
-        let expires_at_ms = now + millis(self.pace.start_within);
-        let order = OrderNote {
-            order_id: new_id(),
-            host_id: host.host_id,
-            host: host.instance,
-            action: step.action.clone(),
-            answer_until_ms: expires_at_ms + millis(step.timeout + self.pace.answer_grace),
-            undo_at_ms,
-        };
-        if !self.start_step(index, &order).await? {
-            let problem = FleetProblem::NotEnrolled { host: order.host };
-            let (field, why) = (format!("step[{index}].host"), problem.say("en"));
-            let reasons = vec![Reason::NotPossible { field, why, problem: Some(problem) }];
-            return self.record(Fact::StepEnded { step: index, good: false, reasons }).await;
-        }
-        self.fault_ms.get_or_insert_with(now_ms);
-        let answer = self.order(&order, OrderKind::Run, expires_at_ms).await?;
-        self.record(Fact::StepAnswered { step: index, answer: answer.clone().map(note) }).await?;
-        let answered_ms = now_ms();
-        if let Some(reason) = self.failure(&step.name, &order, answer.as_ref()) {
-            return self.record(Fact::StepEnded { step: index, good: false, reasons: vec![reason] }).await;
-        }
-        self.pause(step.pause_after).await;
-        let reasons = self.expect(step.recovers_within, &step.checks, answered_ms, prober).await?;
-        if self.asked_to_stop().is_some() {
-            return Ok(());
-        }
-        self.record(Fact::StepEnded { step: index, good: reasons.is_empty(), reasons }).await
-    }
-
     /// Writes down that a step begins, unless its host was taken out of service since the drill was opened: from the
     /// same transaction on, the host cannot be (`hold`).
-    async fn start_step(&mut self, step: usize, order: &OrderNote) -> anyhow::Result<bool> {
+    pub(super) async fn start_step(&mut self, step: usize, order: &OrderNote) -> anyhow::Result<bool> {
         let fact = Fact::StepStarted { step, order: order.clone() };
         let (id, written, host_id, now) =
             (self.drill_id.clone(), fact.clone(), order.host_id.clone(), now_ms());
@@ -304,13 +326,13 @@ impl Run {
             })
             .await?;
         if begun {
-            self.take(&fact);
+            self.take(&fact, now);
         }
         Ok(begun)
     }
 
     /// Waits until probes and checks are good, and says what is not when the time is up.
-    async fn expect(
+    pub(super) async fn expect(
         &mut self,
         within: Option<Duration>,
         checks: &[Check],
@@ -338,42 +360,6 @@ impl Run {
         let findings = look_until(&self.app, &self.client, checks, deadline).await;
         reasons.extend(self.note_findings(CheckTime::Step, findings).await?);
         Ok(reasons)
-    }
-
-    async fn measure(&mut self, prober: &Prober) -> anyhow::Result<()> {
-        let until_ms = now_ms();
-        self.rest_from_ms = Some(until_ms + 1);
-        let probes = prober.measure(self.fault_ms.unwrap_or(until_ms), until_ms).await;
-        let target_ms = millis(self.plan.rto);
-        let reasons: Vec<Reason> = probes.iter().flat_map(|found| missed(found, target_ms)).collect();
-        // A pause of the measuring is told, but is no failure where it cannot hide one.
-        let met = reasons.iter().all(|reason| matches!(reason, Reason::PartlyUnmeasured { .. }));
-        self.measured = Some(probes.clone());
-        self.record(Fact::Measured { met, probes, reasons }).await
-    }
-
-    /// Measures what has not been measured yet. Where nothing was done to the service, nothing can be: that it answered
-    /// is no recovery.
-    async fn measure_once(&mut self, prober: &Prober) -> anyhow::Result<()> {
-        if self.measured.is_some() {
-            return Ok(());
-        }
-        if self.machine.acted() {
-            return self.measure(prober).await;
-        }
-        self.measured = Some(Vec::new());
-        Ok(())
-    }
-
-    /// Measures what came after the first measurement.
-    async fn measure_rollback(&mut self, prober: &Prober) -> anyhow::Result<()> {
-        let (Some(from_ms), Some(before)) = (self.rest_from_ms, &self.measured) else { return Ok(()) };
-        let probes = prober.measure_rest(before, from_ms, now_ms()).await;
-        let target_ms = millis(self.plan.rto);
-        let reasons: Vec<Reason> =
-            probes.iter().filter_map(|found| missed_in_rollback(found, target_ms)).collect();
-        self.rollback.clone_from(&probes);
-        self.record(Fact::RollbackMeasured { met: reasons.is_empty(), probes, reasons }).await
     }
 
     async fn undo(&mut self, index: usize) -> anyhow::Result<()> {
@@ -412,7 +398,8 @@ impl Run {
         self.record(Fact::UndoEnded { step: index, good: false, answer, reasons: vec![reason] }).await
     }
 
-    async fn check_after(&mut self, prober: &Prober) -> anyhow::Result<()> {
+    async fn check_after(&mut self, watched: &Watched) -> anyhow::Result<()> {
+        let prober = &watched.prober;
         let (since_ms, deadline) = (now_ms(), Instant::now() + self.plan.settle);
         let stable_ms = millis(self.pace.stable);
         let checks: Vec<Check> = self.plan.steady_state.iter().chain(&self.plan.after).cloned().collect();
@@ -428,6 +415,9 @@ impl Run {
             .collect();
         reasons.extend(self.note_findings(CheckTime::After, findings).await?);
         self.measure_rollback(prober).await?;
+        if self.machine.acted() {
+            self.count_rows(CheckTime::After, watched).await?;
+        }
         self.record(Fact::CheckedAfter { held: reasons.is_empty(), reasons }).await
     }
 
@@ -435,7 +425,11 @@ impl Run {
         let (verdict, restored) = (self.machine.verdict(), self.machine.restored());
         let reasons = std::mem::take(&mut self.reasons);
         let measured = self.measured.take().filter(|_| self.machine.acted()).unwrap_or_default();
-        let (rto_ms, downtime_ms) = figures(&measured, &self.rollback);
+        let (rto_ms, downtime_ms) = match (self.plan.kind, self.span_ms) {
+            // Nothing is down while a backup is restored beside it: its time is the figure.
+            (Kind::Restore, Some((from_ms, to_ms))) => (Some(to_ms - from_ms), None),
+            _ => figures(&measured, &self.rollback),
+        };
         let (id, key, now) = (self.drill_id.clone(), self.app.journal_key.clone(), now_ms());
         self.app
             .records
@@ -480,13 +474,18 @@ impl Run {
         self.wait(note).await
     }
 
-    async fn wait(&self, note: &OrderNote) -> anyhow::Result<Option<OrderResult>> {
+    pub(super) async fn wait(&self, note: &OrderNote) -> anyhow::Result<Option<OrderResult>> {
         let left = u64::try_from(note.answer_until_ms - now_ms()).unwrap_or(0);
         let deadline = Instant::now() + Duration::from_millis(left);
         Ok(orders::answer(&self.app, &note.order_id, deadline).await?)
     }
 
-    fn failure(&self, step: &str, order: &OrderNote, answer: Option<&OrderResult>) -> Option<Reason> {
+    pub(super) fn failure(
+        &self,
+        step: &str,
+        order: &OrderNote,
+        answer: Option<&OrderResult>,
+    ) -> Option<Reason> {
         match answer {
             None => Some(Reason::NoAnswer { step: step.to_owned(), host: order.host.clone() }),
             Some(result) if result.outcome == Outcome::Succeeded => None,
@@ -500,22 +499,31 @@ impl Run {
     }
 
     /// Longest time until the undo of a step should have been ordered, with a margin.
-    fn longest_from(&self, index: usize) -> Duration {
-        let one = |step: &super::plan::Step| {
-            let waits = step.pause_after + step.recovers_within.unwrap_or(self.plan.settle);
-            let order = self.pace.start_within + step.timeout + self.pace.answer_grace;
-            let later_undo = self.pace.undo_start_within + step.timeout + self.pace.answer_grace;
-            order + waits + self.pace.stable + UNDO_ATTEMPTS * later_undo
-        };
-        self.plan.steps.iter().skip(index).map(one).sum::<Duration>() + self.pace.dead_man_margin
+    pub(super) fn longest_from(&self, index: usize) -> Duration {
+        longest_from(&self.plan, self.pace, index)
     }
+}
+
+/// Longest time until the undo of a step should have been ordered, with a margin. Steps that come later undo earlier, so
+/// that the order of the rollback is kept also where agents undo by themselves.
+pub(super) fn longest_from(plan: &Plan, pace: Pace, index: usize) -> Duration {
+    let one = |step: &super::plan::Step| {
+        let waits = step.pause_after + step.recovers_within.unwrap_or(plan.settle);
+        let order = pace.start_within + step.timeout + pace.answer_grace;
+        let order = if step.order().is_some() { order * (1 + step.retries) } else { step.timeout };
+        let later_undo = pace.undo_start_within + step.timeout + pace.answer_grace;
+        order + waits + pace.stable + UNDO_ATTEMPTS * later_undo
+    };
+    let from = plan.waves.iter().position(|wave| wave.contains(&index)).unwrap_or(0);
+    let later = plan.waves.iter().skip(from).flatten().filter_map(|step| plan.steps.get(*step));
+    later.map(one).sum::<Duration>() + pace.dead_man_margin
 }
 
 fn succeeded(answer: Option<&OrderResult>) -> bool {
     answer.is_some_and(|result| result.outcome == Outcome::Succeeded)
 }
 
-fn note(result: OrderResult) -> AnswerNote {
+pub(super) fn note(result: OrderResult) -> AnswerNote {
     AnswerNote {
         outcome: result.outcome,
         message: result.message,

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
+use axum::{Json, Router};
 use siaga_protocol::agent_api::{ActionOffer, Hello};
 use siaga_protocol::orders::{Order, OrderKind, OrderResult, Outcome};
 use tokio::runtime::Runtime;
@@ -37,7 +37,7 @@ use crate::records::incidents::Incident;
 use crate::records::{drills, hosts, incidents, known_events, orders, users};
 use crate::time::{DAY_MS, now_ms};
 
-const QUICK: Pace = Pace {
+pub(super) const QUICK: Pace = Pace {
     start_within: Duration::from_millis(400),
     undo_start_within: Duration::from_millis(400),
     answer_grace: Duration::from_millis(100),
@@ -48,33 +48,39 @@ const QUICK: Pace = Pace {
 
 /// What the fake agent and its service do.
 #[derive(Debug, Default)]
-struct World {
-    up: AtomicBool,
+pub(super) struct World {
+    pub(super) up: AtomicBool,
     /// Whether another instance takes over after the fault.
-    takes_over: AtomicBool,
-    fail_run: AtomicBool,
-    fail_undo: AtomicBool,
+    pub(super) takes_over: AtomicBool,
+    pub(super) fail_run: AtomicBool,
+    pub(super) fail_undo: AtomicBool,
     /// The agent refuses every order.
-    refuses: AtomicBool,
+    pub(super) refuses: AtomicBool,
     /// The undo takes the service down for so long.
-    undo_outage_ms: AtomicU64,
-    deaf: AtomicBool,
+    pub(super) undo_outage_ms: AtomicU64,
+    pub(super) deaf: AtomicBool,
+    /// So many further runs fail.
+    pub(super) fail_times: AtomicU64,
+    /// Rows of drills that were taken.
+    pub(super) rows: Mutex<Vec<i64>>,
+    /// Rows that were taken so many milliseconds before the fault are gone after it.
+    pub(super) loses_ms: AtomicU64,
     done: Mutex<Vec<(String, OrderKind)>>,
 }
 
 impl World {
-    fn healthy() -> Arc<Self> {
+    pub(super) fn healthy() -> Arc<Self> {
         let world = Self::default();
         world.up.store(true, Ordering::SeqCst);
         world.takes_over.store(true, Ordering::SeqCst);
         Arc::new(world)
     }
 
-    fn done(&self) -> Vec<(String, OrderKind)> {
+    pub(super) fn done(&self) -> Vec<(String, OrderKind)> {
         self.done.lock().unwrap().clone()
     }
 
-    fn kinds(&self) -> Vec<OrderKind> {
+    pub(super) fn kinds(&self) -> Vec<OrderKind> {
         self.done().into_iter().map(|(_, kind)| kind).collect()
     }
 
@@ -90,6 +96,16 @@ impl World {
         };
         if fails.load(Ordering::SeqCst) {
             return Outcome::Failed;
+        }
+        let one_less = |left: u64| left.checked_sub(1);
+        if order.kind == OrderKind::Run
+            && self.fail_times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
+        {
+            return Outcome::Failed;
+        }
+        let loses = i64::try_from(self.loses_ms.load(Ordering::SeqCst)).unwrap();
+        if order.kind == OrderKind::Run && loses > 0 {
+            self.rows.lock().unwrap().retain(|row| *row < now_ms() - loses);
         }
         match order.kind {
             OrderKind::Run if self.takes_over.load(Ordering::SeqCst) => {
@@ -115,7 +131,7 @@ impl World {
     }
 }
 
-async fn service(world: Arc<World>) -> u16 {
+pub(super) async fn service(world: Arc<World>) -> u16 {
     async fn answer(State(world): State<Arc<World>>) -> (StatusCode, &'static str) {
         if world.up.load(Ordering::SeqCst) {
             (StatusCode::OK, "ready")
@@ -125,12 +141,23 @@ async fn service(world: Arc<World>) -> u16 {
     }
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let router = Router::new().route("/", get(answer)).with_state(world);
+    async fn take_row(State(world): State<Arc<World>>, Json(row): Json<serde_json::Value>) -> StatusCode {
+        if !world.up.load(Ordering::SeqCst) {
+            return StatusCode::SERVICE_UNAVAILABLE;
+        }
+        world.rows.lock().unwrap().push(row["mark"].as_i64().unwrap());
+        StatusCode::CREATED
+    }
+    async fn give_rows(State(world): State<Arc<World>>) -> Json<Vec<i64>> {
+        Json(world.rows.lock().unwrap().clone())
+    }
+    let router =
+        Router::new().route("/", get(answer)).route("/rows", get(give_rows).post(take_row)).with_state(world);
     tokio::spawn(async move { axum::serve(listener, router).await });
     port
 }
 
-async fn agent(app: App, world: Arc<World>) {
+pub(super) async fn agent(app: App, world: Arc<World>) {
     loop {
         let open = app.records.run(|db| orders::open_for_host(db, "h1", now_ms(), 16)).await.unwrap();
         for signed in open {
@@ -159,7 +186,7 @@ async fn agent(app: App, world: Arc<World>) {
     }
 }
 
-fn plan_text(port: u16, steps: usize) -> String {
+pub(super) fn plan_text(port: u16, steps: usize) -> String {
     let head = format!(
         "id = \"p\"\nname = \"Alih\"\nservice = \"SPSE\"\nscenario = \"s\"\nkind = \"failover\"\nrto = \"5s\"\n\
          settle = \"1s\"\n[people]\ncoordinator = \"K\"\n[schedule]\ncron = \"0 9 * * *\"\n\
@@ -176,7 +203,7 @@ fn plan_text(port: u16, steps: usize) -> String {
 }
 
 /// An application with one host that offers two actions, an agent and a service, and the plan in its folder.
-async fn scene(folder: &Path, world: &Arc<World>, steps: usize) -> App {
+pub(super) async fn scene(folder: &Path, world: &Arc<World>, steps: usize) -> App {
     // An error means that the provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let plans = folder.join("plans");
@@ -222,7 +249,7 @@ async fn scene(folder: &Path, world: &Arc<World>, steps: usize) -> App {
     app
 }
 
-async fn ended(app: &App, id: &str) -> DrillDetail {
+pub(super) async fn ended(app: &App, id: &str) -> DrillDetail {
     loop {
         let (drill, rows) = load(app, id).await.unwrap();
         if drill.ended_at_ms.is_some() && app.running_drill.id().is_none() {
@@ -232,11 +259,11 @@ async fn ended(app: &App, id: &str) -> DrillDetail {
     }
 }
 
-fn budi() -> Asked {
+pub(super) fn budi() -> Asked {
     Asked::by_hand("user:budi", None)
 }
 
-async fn run(app: &App) -> DrillDetail {
+pub(super) async fn run(app: &App) -> DrillDetail {
     let id = start_at_pace(app, "p", budi(), QUICK).await.unwrap();
     ended(app, &id).await
 }
@@ -322,8 +349,9 @@ async fn verification(app: &App, id: &str) -> Verification {
     verified(app, drill).await.unwrap()
 }
 
-async fn report_of(app: &App, detail: &DrillDetail) -> String {
-    let report = report::respond(app, &detail.drill.id, Language::Indonesian).await.unwrap();
+pub(super) async fn report_of(app: &App, detail: &DrillDetail) -> String {
+    let report =
+        report::respond(app, &detail.drill.id, Language::Indonesian, report::Form::Html).await.unwrap();
     let html = axum::body::to_bytes(report.into_body(), 1 << 22).await.unwrap();
     String::from_utf8(html.to_vec()).unwrap()
 }
@@ -476,7 +504,7 @@ async fn a_failed_undo_is_tried_again_and_then_reported_as_not_restored() {
     assert!(incident.is_none_or(|incident| incident.quiet_since_ms.is_some()), "its signal is gone");
 }
 
-async fn open_incident(app: &App) -> Option<Incident> {
+pub(super) async fn open_incident(app: &App) -> Option<Incident> {
     super::signals::sync(app).await.unwrap();
     let cause = Cause { instance: String::new(), component: "drill:p".to_owned() };
     app.records.run(move |db| incidents::open_by_cause(db, &cause)).await.unwrap()
@@ -664,7 +692,7 @@ async fn the_stop_button_ends_a_drill_through_its_rollback_and_one_runs_at_a_tim
     assert!(detail.drill.reasons.iter().any(|reason| reason == "stopped by user:budi"));
 }
 
-async fn wait_for(app: &App, id: &str, wanted: impl Fn(&Fact) -> bool) {
+pub(super) async fn wait_for(app: &App, id: &str, wanted: impl Fn(&Fact) -> bool) {
     loop {
         let (_, rows) = load(app, id).await.unwrap();
         if super::journal::entries(&rows).unwrap().iter().any(|entry| wanted(&entry.fact)) {

@@ -12,10 +12,12 @@ use super::agent_undo::{Taken, take};
 use super::begin::{Asked, StartError, fleet, library, start};
 use super::bodies::{DrillBody, DrillDetail, PlanBody, ProblemBody, Started, VerificationBody};
 use super::chaostoolkit;
+use super::dry_run::DryRun;
 use super::hold::next_date;
 use super::journal;
 use super::plan::{Entry, HostState, Plan, resolve};
 use super::report;
+use super::running::Confirmation;
 use crate::access::Right;
 use crate::app::App;
 use crate::config::Language;
@@ -41,7 +43,7 @@ pub fn routes() -> Routes {
         .get(
             "/api/v1/drills/{id}/report",
             Right::ViewContinuity,
-            "report as HTML (lang: id or en)",
+            "report as HTML or PDF (lang: id or en; format: html or pdf)",
             show_report,
         )
         .get(
@@ -56,11 +58,27 @@ pub fn routes() -> Routes {
             "a drill that has ended, as a journal of Chaos Toolkit",
             show_chaostoolkit,
         )
+        .get(
+            "/api/v1/plans/{id}/dry-run",
+            Right::RunDrills,
+            "everything that a drill of a plan would do, with nothing done",
+            dry_run,
+        )
+        .post(
+            "/api/v1/drills/{id}/confirm",
+            Right::RunDrills,
+            "confirm the step of a running drill that waits for a person (step, done, note)",
+            confirm,
+        )
         .post("/api/v1/drills/{id}/stop", Right::RunDrills, "stop a running drill; it is rolled back", stop)
         .post(paths::AGENT_UNDOS, Access::Agent, "an undo that an agent carried out by itself", agent_undo)
         .merge(super::approval_http::routes())
         .merge(super::approval_pages::routes())
         .merge(super::pages::routes())
+        .merge(super::step_pages::routes())
+        .merge(super::findings_http::routes())
+        .merge(super::emergency::routes())
+        .merge(super::scope_pages::routes())
 }
 
 impl From<StartError> for ApiError {
@@ -186,6 +204,7 @@ async fn show_verification(
 #[derive(Debug, Deserialize)]
 struct ReportParams {
     lang: Option<String>,
+    format: Option<String>,
 }
 
 async fn show_report(
@@ -198,7 +217,64 @@ async fn show_report(
         Some(code) => Language::from_code(&code)
             .ok_or_else(|| ApiError::bad_request(format!("{code:?} is not id or en")).at("lang"))?,
     };
-    report::respond(&app, &id, language).await
+    let form = match params.format.as_deref() {
+        None | Some("html") => report::Form::Html,
+        Some("pdf") => report::Form::Pdf,
+        Some(other) => {
+            return Err(ApiError::bad_request(format!("{other:?} is not html or pdf")).at("format"));
+        }
+    };
+    report::respond(&app, &id, language, form).await
+}
+
+async fn dry_run(State(app): State<App>, Path(id): Path<String>) -> Result<Json<DryRun>, ApiError> {
+    Ok(Json(super::dry_run::dry_run(&app, &id).await?))
+}
+
+/// What a person says of a step that waits.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfirmBody {
+    /// Identifier of the step.
+    pub(super) step: String,
+    /// Whether it is done, or as it should be.
+    pub(super) done: bool,
+    /// What is to be noted.
+    #[serde(default)]
+    pub(super) note: String,
+}
+
+/// Longest note, characters.
+const MAX_NOTE: usize = 2_000;
+
+async fn confirm(
+    State(app): State<App>,
+    Caller(principal): Caller,
+    Path(id): Path<String>,
+    JsonBody(body): JsonBody<ConfirmBody>,
+) -> Result<(StatusCode, Json<Started>), ApiError> {
+    confirm_step(&app, &id, &principal.actor(), body).await?;
+    Ok((StatusCode::ACCEPTED, Json(Started { id })))
+}
+
+/// Takes what a person says of the step that waits.
+pub(super) async fn confirm_step(app: &App, id: &str, who: &str, body: ConfirmBody) -> Result<(), ApiError> {
+    if body.note.chars().count() > MAX_NOTE {
+        return Err(ApiError::bad_request(format!("longer than {MAX_NOTE} characters")).at("note"));
+    }
+    let (drill, rows) = super::bodies::load(app, id).await?;
+    let waiting = super::bodies::waits_for(&drill, &journal::entries(&rows)?);
+    if waiting.is_none_or(|(step, _)| step != body.step) {
+        return Err(ApiError::conflict("no such step waits for a person").at("step"));
+    }
+    let ConfirmBody { step, done, note } = body;
+    let confirmation = Confirmation { who: who.to_owned(), done, note: note.trim().to_owned() };
+    if !app.running_drill.confirm(id, &step, confirmation) {
+        return Err(ApiError::conflict("the drill does not run"));
+    }
+    let (id, who) = (id.to_owned(), who.to_owned());
+    app.records.run(move |db| audit::add(db, now_ms(), &who, "drill.confirm", &id, &step)).await?;
+    Ok(())
 }
 
 async fn stop(

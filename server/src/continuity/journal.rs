@@ -10,6 +10,7 @@ use siaga_protocol::orders::Outcome;
 
 use super::approval::ApprovalNote;
 use super::machine::{Event, Verdict};
+use super::marks::RowCount;
 use super::measure::Measurement;
 use super::reason::Reason;
 use crate::records::drills::{self, JournalRow};
@@ -127,6 +128,42 @@ pub enum Fact {
         /// The answer; `None` if there was none in time.
         answer: Option<AnswerNote>,
     },
+    /// The action of a step failed, and is about to be tried again.
+    StepRetried {
+        /// Step.
+        step: usize,
+        /// The new order.
+        order: OrderNote,
+    },
+    /// A step waits for a person.
+    Asked {
+        /// Step.
+        step: usize,
+        /// Until when.
+        until_ms: Millis,
+    },
+    /// A person said of a step whether it is done.
+    Confirmed {
+        /// Step.
+        step: usize,
+        /// Who.
+        who: String,
+        /// Whether it is done, or as it should be.
+        done: bool,
+        /// What was noted.
+        note: String,
+    },
+    /// Rows that were written through the service's own path were counted.
+    RowsCounted {
+        /// When.
+        when: CheckTime,
+        /// What was found.
+        count: RowCount,
+        /// Whether no more was lost than the target allows.
+        met: bool,
+        /// Why not.
+        reasons: Vec<Reason>,
+    },
     /// A step has ended.
     StepEnded {
         /// Step.
@@ -218,6 +255,9 @@ impl Fact {
             }
             Self::Opened { .. }
             | Self::Check { .. }
+            | Self::StepRetried { .. }
+            | Self::Asked { .. }
+            | Self::Confirmed { .. }
             | Self::StepAnswered { .. }
             | Self::UndoStarted { .. }
             | Self::UndoneByAgent { .. } => {
@@ -229,6 +269,7 @@ impl Fact {
             Self::Measured { met, .. } => Event::Measured { met: *met },
             Self::Stopped { .. } => Event::Stopped,
             Self::UndoEnded { step, good, .. } => Event::UndoEnded { step: *step, good: *good },
+            Self::RowsCounted { met, .. } => Event::RowsCounted { met: *met },
             Self::RollbackMeasured { met, .. } => Event::RollbackMeasured { met: *met },
             Self::CheckedAfter { held, .. } => Event::CheckedAfter { held: *held },
             Self::Closed { .. } => Event::Closed,
@@ -242,6 +283,7 @@ impl Fact {
             Self::CheckedBefore { reasons, .. }
             | Self::StepEnded { reasons, .. }
             | Self::Measured { reasons, .. }
+            | Self::RowsCounted { reasons, .. }
             | Self::UndoEnded { reasons, .. }
             | Self::RollbackMeasured { reasons, .. }
             | Self::CheckedAfter { reasons, .. } => reasons,

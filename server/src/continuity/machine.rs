@@ -77,6 +77,11 @@ pub enum Event {
         /// Whether the targets were met.
         met: bool,
     },
+    /// Rows were counted.
+    RowsCounted {
+        /// Whether no more was lost than the target allows.
+        met: bool,
+    },
     /// A person asked for the end, or the server had ended in the middle.
     Stopped,
     /// An undo has ended.
@@ -101,12 +106,12 @@ pub enum Event {
 }
 
 /// What is to be done next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
     /// Look for the steady state.
     CheckBefore,
-    /// Carry out a step.
-    RunStep(usize),
+    /// Carry out these steps at the same time.
+    RunSteps(Vec<usize>),
     /// Evaluate the probes.
     Measure,
     /// Undo a step.
@@ -124,8 +129,11 @@ pub enum Task {
 pub struct Machine {
     /// For each step, whether it has an undo.
     undoable: Vec<bool>,
+    /// Steps that are carried out at the same time, in order.
+    waves: Vec<Vec<usize>>,
     phase: Phase,
-    next_step: usize,
+    /// Steps that have ended well.
+    done: Vec<usize>,
     to_undo: Vec<usize>,
     started: Vec<usize>,
     refused: Vec<usize>,
@@ -135,13 +143,21 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A drill that has not begun. `undoable` says of each step whether it has an undo.
+    /// A drill that has not begun, whose steps come one after another. `undoable` says of each whether it has an undo.
     #[must_use]
     pub fn new(undoable: Vec<bool>) -> Self {
+        let waves = (0..undoable.len()).map(|step| vec![step]).collect();
+        Self::in_waves(undoable, waves)
+    }
+
+    /// A drill that has not begun, whose steps are carried out list by list.
+    #[must_use]
+    pub fn in_waves(undoable: Vec<bool>, waves: Vec<Vec<usize>>) -> Self {
         Self {
             undoable,
+            waves,
             phase: Phase::CheckingBefore,
-            next_step: 0,
+            done: Vec::new(),
             to_undo: Vec::new(),
             started: Vec::new(),
             refused: Vec::new(),
@@ -188,7 +204,7 @@ impl Machine {
     pub fn next(&self) -> Task {
         match self.phase {
             Phase::CheckingBefore => Task::CheckBefore,
-            Phase::Steps => Task::RunStep(self.next_step),
+            Phase::Steps => Task::RunSteps(self.next_steps()),
             Phase::Measuring => Task::Measure,
             Phase::RollingBack => self.to_undo.last().map_or(Task::CheckAfter, |step| Task::Undo(*step)),
             Phase::CheckingAfter => Task::CheckAfter,
@@ -212,14 +228,15 @@ impl Machine {
             (Phase::Steps, Event::StepStarted(step)) => self.start(step),
             // The answer may come after a stop, also after a restart.
             (_, Event::StepRefused(step)) if self.started.contains(&step) => self.refused.push(step),
-            (Phase::Steps, Event::StepEnded { step, good: true }) if step == self.next_step => {
-                self.next_step += 1;
+            (Phase::Steps, Event::StepEnded { step, good: true }) if self.next_steps().contains(&step) => {
+                self.done.push(step);
                 self.go_on();
             }
             (Phase::Steps, Event::StepEnded { good: false, .. }) => self.roll_back(Verdict::Failed),
             (Phase::Measuring, Event::Measured { met }) => {
                 self.roll_back(if met { Verdict::Passed } else { Verdict::Failed });
             }
+            (_, Event::RowsCounted { met: false }) => self.worsen(Verdict::Failed),
             (Phase::Steps | Phase::Measuring, Event::Stopped) => self.roll_back(Verdict::Aborted),
             (Phase::RollingBack | Phase::CheckingAfter, Event::Stopped) => self.worsen(Verdict::Aborted),
             (Phase::RollingBack, Event::UndoEnded { step, good }) => self.undone(step, good),
@@ -238,8 +255,16 @@ impl Machine {
         }
     }
 
+    /// What is left of the first list that is not done.
+    fn next_steps(&self) -> Vec<usize> {
+        let left = |wave: &Vec<usize>| -> Vec<usize> {
+            wave.iter().copied().filter(|step| !self.done.contains(step)).collect()
+        };
+        self.waves.iter().map(left).find(|wave| !wave.is_empty()).unwrap_or_default()
+    }
+
     fn go_on(&mut self) {
-        self.phase = if self.next_step < self.undoable.len() { Phase::Steps } else { Phase::Measuring };
+        self.phase = if self.next_steps().is_empty() { Phase::Measuring } else { Phase::Steps };
     }
 
     fn start(&mut self, step: usize) {
@@ -288,7 +313,10 @@ mod tests {
         crash_at: usize,
     ) -> (Machine, Vec<usize>, Vec<usize>) {
         let mut facts = Vec::new();
-        let mut machine = Machine::new(undoable.to_vec());
+        // Each second step is carried out together with the one before it.
+        let all: Vec<usize> = (0..undoable.len()).collect();
+        let new = || Machine::in_waves(undoable.to_vec(), all.chunks(2).map(<[usize]>::to_vec).collect());
+        let mut machine = new();
         let (mut started, mut undone) = (Vec::new(), Vec::new());
         for round in 0..200 {
             if round == stop_at {
@@ -298,9 +326,10 @@ mod tests {
             let good = answers();
             let events: Vec<Event> = match machine.next() {
                 Task::CheckBefore => vec![Event::CheckedBefore { held: good }],
-                Task::RunStep(step) => {
-                    started.push(step);
-                    vec![Event::StepStarted(step), Event::StepEnded { step, good }]
+                Task::RunSteps(steps) => {
+                    started.extend(&steps);
+                    let ends = steps.iter().map(|step| Event::StepEnded { step: *step, good });
+                    steps.iter().map(|step| Event::StepStarted(*step)).chain(ends).collect()
                 }
                 Task::Measure => vec![Event::Measured { met: good }],
                 Task::Undo(step) => {
@@ -321,7 +350,7 @@ mod tests {
                 machine.apply(*event);
             }
             if round == crash_at {
-                machine = Machine::new(undoable.to_vec());
+                machine = new();
                 facts.push(Event::Stopped);
                 facts.iter().for_each(|event| machine.apply(*event));
             }
@@ -361,8 +390,8 @@ mod tests {
 
     #[test]
     fn a_failed_undo_does_not_stop_the_others_and_is_remembered() {
-        // Before, two steps, measured, undo of 1 fails, undo of 0 succeeds, steady state found, closed.
-        let mut answers = [true, true, true, true, false, true, true, true].into_iter();
+        // Before, two steps at once, measured, undo of 1 fails, undo of 0 succeeds, steady state found, closed.
+        let mut answers = [true, true, true, false, true, true, true].into_iter();
         let (machine, _, undone) = play(&[true, true], || answers.next().unwrap_or(true), 99, 99);
         assert_eq!(undone, [1, 0]);
         assert_eq!(machine.not_undone(), [1]);
@@ -408,8 +437,8 @@ mod tests {
 
     #[test]
     fn a_stop_leads_through_the_rollback_to_aborted() {
-        let (machine, started, undone) = play(&[true, true], || true, 2, 99);
-        assert_eq!((started, undone), (vec![0], vec![0]));
+        let (machine, started, undone) = play(&[true, true, true], || true, 2, 99);
+        assert_eq!((started, undone), (vec![0, 1], vec![1, 0]));
         assert_eq!(machine.verdict(), Verdict::Aborted);
         assert!(machine.restored());
     }

@@ -9,7 +9,9 @@ use serde::Deserialize;
 use super::approval::Standing;
 use super::approval_pages::{in_words, standing_now};
 use super::begin::{Asked, StartError, fleet, library, start};
-use super::bodies::{ProblemBody, load, measured_of, phase_of, reasons_of, rollback_of, verified};
+use super::bodies::{ProblemBody, load, measured_of, phase_of, reasons_of, rollback_of, verified, waits_for};
+use super::finding_rows::{FindingRow, finding_rows, signatures};
+use super::findings;
 use super::hold::{holds, next_date};
 use super::http::{problems_of, stop_drill};
 use super::journal::{self, Entry as JournalEntry};
@@ -18,7 +20,7 @@ use super::plan::{Entry as PlanEntry, HostState, Library, Plan, PlanProblem};
 use super::proof::Proof;
 use super::reason::say_all;
 use super::report::{self, Row, fact_rows};
-use crate::access::Right;
+use crate::access::{Right, UserPrincipal};
 use crate::app::App;
 use crate::console::{Page, PageError, Section, View, render};
 use crate::http::{ApiError, Caller, Routes, encode_component};
@@ -38,6 +40,12 @@ pub(super) fn routes() -> Routes {
         .page("/kelangsungan/latihan/{id}", Right::ViewContinuity, "one drill", show)
         .form("/kelangsungan/latihan/{id}/hentikan", Right::RunDrills, "stop a drill", stop)
         .page("/kelangsungan/latihan/{id}/laporan", Right::ViewContinuity, "report of a drill", show_report)
+        .page(
+            "/kelangsungan/latihan/{id}/laporan/pdf",
+            Right::ViewContinuity,
+            "report of a drill as a PDF",
+            pdf_report,
+        )
 }
 
 /// A plan in the overview.
@@ -327,6 +335,15 @@ struct Show<'a> {
     measured: Vec<report::MeasuredRow>,
     facts: Vec<Row>,
     started_by: String,
+    /// The step that waits for a person: its identifier and what is asked.
+    waits_for: Option<(String, String)>,
+    rows: Vec<(String, String)>,
+    findings: Vec<FindingRow>,
+    signed: Vec<String>,
+    /// Whether the viewer may note findings and close them.
+    may_act: bool,
+    /// Whether the viewer may sign, and has not yet.
+    may_sign: bool,
     proof: Option<Proof>,
 }
 
@@ -338,9 +355,20 @@ async fn show(State(app): State<App>, view: View, Path(id): Path<String>) -> Res
         let running = drill.ended_at_ms.is_none();
         let found = verified(&app, drill.clone()).await?;
         let proof = Some(Proof::new(&page, drill.number, &found)).filter(|_| !entries.is_empty());
-        let shown = Show { proof, ..show_template(&page, &drill, &entries, running) };
+        let found = findings::of_drill(&app, &id).await?;
+        let signed = findings::signed(&app, &id).await?;
+        let has_signed = |user: &UserPrincipal| signed.iter().any(|one| one.user_id == user.id);
+        let may_sign = |user: &UserPrincipal| findings::role_of(user).is_some() && !has_signed(user);
+        let shown = Show {
+            proof,
+            findings: finding_rows(&page, found, now_ms()),
+            may_sign: page.user().is_some_and(may_sign),
+            signed: signatures(&page, &signed),
+            ..show_template(&page, &drill, &entries, running)
+        };
         let mut response = render(&shown)?.into_response();
-        if running {
+        // Who is writing a note is not interrupted.
+        if running && shown.waits_for.is_none() {
             // Without a script: the header does what a meta element would do.
             let refresh = HeaderValue::from_static(REFRESH_SECONDS);
             response.headers_mut().insert(HeaderName::from_static("refresh"), refresh);
@@ -364,6 +392,12 @@ fn show_template<'a>(page: &'a Page, drill: &'a Drill, entries: &[JournalEntry],
         measured: report::measured_rows(page, plan.as_ref(), measured_of(entries), rollback_of(entries)),
         facts: fact_rows(page, plan.as_ref(), entries),
         started_by: report::who(page, &drill.started_by),
+        waits_for: waits_for(drill, entries).filter(|_| running && page.may(Right::RunDrills)),
+        rows: super::rows::found(page, plan.as_ref(), entries),
+        findings: Vec::new(),
+        signed: Vec::new(),
+        may_act: page.may(Right::RunDrills),
+        may_sign: false,
         proof: None,
         page,
         drill,
@@ -388,7 +422,21 @@ async fn show_report(
 ) -> Result<Response, PageError> {
     let language = view.language();
     let page = view.page(Section::Continuity);
-    report::respond(&app, &id, language).await.map_err(|error| PageError::new(&page, error))
+    report::respond(&app, &id, language, report::Form::Html)
+        .await
+        .map_err(|error| PageError::new(&page, error))
+}
+
+async fn pdf_report(
+    State(app): State<App>,
+    view: View,
+    Path(id): Path<String>,
+) -> Result<Response, PageError> {
+    let language = view.language();
+    let page = view.page(Section::Continuity);
+    report::respond(&app, &id, language, report::Form::Pdf)
+        .await
+        .map_err(|error| PageError::new(&page, error))
 }
 
 #[cfg(test)]

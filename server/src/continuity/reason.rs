@@ -136,6 +136,66 @@ pub enum Reason {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<UndoFailure>,
     },
+    /// Rows could not be written before the first step.
+    RowsNotWritten {
+        /// Name of the marker.
+        marker: String,
+    },
+    /// Rows could not be counted.
+    RowsUncounted {
+        /// Name of the marker.
+        marker: String,
+        /// What the path said.
+        why: String,
+    },
+    /// More was lost than the target allows.
+    RpoExceeded {
+        /// Name of the marker.
+        marker: String,
+        /// Rows.
+        lost: usize,
+        /// Measured, milliseconds.
+        rpo_ms: i64,
+        /// Target, milliseconds.
+        target_ms: i64,
+    },
+    /// The way back lost rows.
+    RowsLostAfter {
+        /// Name of the marker.
+        marker: String,
+        /// Rows.
+        lost: usize,
+    },
+    /// The restore took longer than the target.
+    RestoreTooSlow {
+        /// Measured, milliseconds.
+        took_ms: i64,
+        /// Target, milliseconds.
+        target_ms: i64,
+    },
+    /// Nobody confirmed a step in time.
+    NotConfirmed {
+        /// Name of the step.
+        step: String,
+        /// Time that was allowed, milliseconds.
+        within_ms: i64,
+    },
+    /// A person said that a step is not as it should be.
+    Denied {
+        /// Name of the step.
+        step: String,
+        /// Who.
+        who: String,
+        /// What was noted.
+        note: String,
+    },
+    /// A stop condition did not hold.
+    StopCondition {
+        /// Its name.
+        check: String,
+        /// What was found.
+        found: String,
+    },
     /// A person stopped the drill.
     StoppedBy {
         /// Who.
@@ -249,6 +309,40 @@ impl Reason {
                 };
                 (key, values.into_iter().chain(said).collect())
             }
+            Self::RowsNotWritten { marker } => {
+                ("continuity.reason.rows_not_written", vec![("marker", own(marker))])
+            }
+            Self::RowsUncounted { marker, why } => {
+                ("continuity.reason.rows_uncounted", vec![("marker", own(marker)), ("words", own(why))])
+            }
+            Self::RpoExceeded { marker, lost, rpo_ms, target_ms } => (
+                "continuity.reason.rpo_exceeded",
+                vec![
+                    ("marker", own(marker)),
+                    ("lost", lost.to_string()),
+                    ("rpo", rpo_ms.to_string()),
+                    ("target", target_ms.to_string()),
+                ],
+            ),
+            Self::RowsLostAfter { marker, lost } => (
+                "continuity.reason.rows_lost_after",
+                vec![("marker", own(marker)), ("lost", lost.to_string())],
+            ),
+            Self::RestoreTooSlow { took_ms, target_ms } => (
+                "continuity.reason.restore_too_slow",
+                vec![("took", took_ms.to_string()), ("target", target_ms.to_string())],
+            ),
+            Self::NotConfirmed { step, within_ms } => (
+                "continuity.reason.not_confirmed",
+                vec![("step", own(step)), ("within", within_ms.to_string())],
+            ),
+            Self::Denied { step, who, note } => (
+                "continuity.reason.denied",
+                vec![("step", own(step)), ("who", own(who)), ("note", own(note))],
+            ),
+            Self::StopCondition { check, found } => {
+                ("continuity.reason.stop_condition", vec![("check", own(check)), ("found", own(found))])
+            }
             Self::StoppedBy { who } => ("continuity.reason.stopped_by", vec![("who", own(who))]),
             Self::ServerRestarted => ("continuity.reason.server_restarted", vec![]),
             Self::PlanUnreadable => ("continuity.reason.plan_unreadable", vec![]),
@@ -292,7 +386,7 @@ impl Reason {
         let text = rust_i18n::t!(key, locale = language).into_owned();
         values.iter().fold(text, |text, (name, value)| {
             let value = match *name {
-                "check" | "probe" | "step" | "blackout" => named(value),
+                "check" | "probe" | "marker" | "step" | "blackout" => named(value),
                 "message" => agent_words(language, value),
                 "found" => found_words(language, value),
                 "words" => unmarked(value),

@@ -4,11 +4,14 @@
 //! from what the system is now.
 
 use askama::Template;
-use axum::response::Response;
+use axum::http::header;
+use axum::response::{Html, IntoResponse as _, Response};
 use siaga_protocol::orders::Outcome;
 
 use super::approval::ApprovalNote;
 use super::bodies::{load, load_traces, measured_of, reasons_of, rollback_of, verified};
+use super::finding_rows::{FindingRow, finding_rows, signatures};
+use super::findings;
 use super::journal::{self, AnswerNote, CheckTime, Despite, Entry as JournalEntry, Fact};
 use super::machine::{Phase, Verdict};
 use super::measure::Measurement;
@@ -19,7 +22,7 @@ use super::targets::figures;
 use super::timeline;
 use crate::app::App;
 use crate::config::Language;
-use crate::console::{Page, document};
+use crate::console::{Page, policy, render};
 use crate::http::ApiError;
 use crate::records::drills::{self, Drill};
 use crate::time::{Millis, SECOND_MS, millis, now_ms};
@@ -72,7 +75,14 @@ struct Report<'a> {
     began: String,
     ended: String,
     target: String,
+    kind: String,
     rpo: String,
+    /// The recovery point that was measured, and whether the target was met.
+    rpo_found: Option<(String, bool)>,
+    /// What became of the rows that were written.
+    rows: Vec<(String, String)>,
+    findings: Vec<FindingRow>,
+    signed: Vec<String>,
     rto: String,
     met: bool,
     /// The disturbance by the rollback, whether it was short enough, and the downtime of all.
@@ -88,8 +98,44 @@ struct Report<'a> {
     made: String,
 }
 
+/// What a report comes as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// An HTML document.
+    Html,
+    /// A PDF to be signed and kept.
+    Pdf,
+}
+
 /// The report as an answer.
-pub(super) async fn respond(app: &App, id: &str, language: Language) -> Result<Response, ApiError> {
+pub(super) async fn respond(
+    app: &App,
+    id: &str,
+    language: Language,
+    form: Form,
+) -> Result<Response, ApiError> {
+    if form == Form::Pdf {
+        let (number, pdf) = as_pdf(app, id, language).await?;
+        return Ok(crate::reports::pdf::answer(&file_name(number), pdf));
+    }
+    let mut response = Html(html(app, id, language).await?.1).into_response();
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy(STYLE)?);
+    Ok(response)
+}
+
+/// Name of a report's file.
+pub(super) fn file_name(number: i64) -> String {
+    format!("laporan-uji-coba-{number}.pdf")
+}
+
+/// The report as a PDF, and the number of its drill.
+pub(super) async fn as_pdf(app: &App, id: &str, language: Language) -> Result<(i64, Vec<u8>), ApiError> {
+    let (number, html) = html(app, id, language).await?;
+    Ok((number, crate::reports::pdf::render(app, &html).await?))
+}
+
+/// The report as a document, and the number of its drill.
+async fn html(app: &App, id: &str, language: Language) -> Result<(i64, String), ApiError> {
     let (drill, rows) = load(app, id).await?;
     let traces = load_traces(app, id).await?;
     let entries = journal::entries(&rows)?;
@@ -110,6 +156,13 @@ pub(super) async fn respond(app: &App, id: &str, language: Language) -> Result<R
             .as_ref()
             .and_then(|plan| plan.rpo)
             .map_or_else(|| "–".to_owned(), |rpo| length(&page, millis(rpo))),
+        kind: plan
+            .as_ref()
+            .map_or_else(String::new, |plan| page.t(&format!("continuity.kind.{}", plan.kind.code()))),
+        rpo_found: super::rows::recovery_point(&page, plan.as_ref(), &entries),
+        rows: super::rows::found(&page, plan.as_ref(), &entries),
+        findings: finding_rows(&page, findings::of_drill(app, id).await?, now_ms()),
+        signed: signatures(&page, &findings::signed(app, id).await?),
         rto: recovery(&page, &drill),
         met: is_met(&drill),
         whole: whole(&page, &entries),
@@ -127,7 +180,7 @@ pub(super) async fn respond(app: &App, id: &str, language: Language) -> Result<R
         drill: &drill,
         page: &page,
     };
-    document(&report, STYLE)
+    Ok((drill.number, render(&report)?.0))
 }
 
 fn only_rollback(entries: &[JournalEntry]) -> Vec<JournalEntry> {
@@ -146,6 +199,8 @@ fn without_undo(page: &Page, plan: &Plan) -> Vec<(String, String)> {
         .iter()
         .filter_map(|step| match &step.undo {
             Undo::ByAgent => None,
+            // What a person does is not undone by anybody.
+            Undo::Nothing(_) if step.order().is_none() => None,
             Undo::Nothing(reason) => {
                 Some((said(page, Some(plan), &step.name), said(page, Some(plan), reason)))
             }
@@ -412,6 +467,25 @@ fn describe(page: &Page, plan: Option<&Plan>, fact: &Fact) -> (&'static str, Str
             ),
             None => ("step_unanswered", step(*index), "crit"),
         },
+        Fact::StepRetried { step, order } => ("step_retried", on(*step, order), "warn"),
+        Fact::Asked { step: index, until_ms } => (
+            "asked",
+            format!(
+                "{} – {}",
+                step(*index),
+                page.tv("continuity.until", &[("at", &page.datetime_seconds(*until_ms))])
+            ),
+            "info",
+        ),
+        Fact::Confirmed { step: index, who: by, done, note } => {
+            let note = if note.is_empty() { String::new() } else { format!(" – “{note}”") };
+            ("confirmed", format!("{}: {}{note}", step(*index), who(page, by)), good(*done))
+        }
+        Fact::RowsCounted { count, met, .. } => {
+            let words = super::rows::in_words(page, plan, count);
+            let why = reasons();
+            ("rows_counted", if why.is_empty() { words } else { format!("{words}; {why}") }, good(*met))
+        }
         Fact::StepEnded { step, good: held, .. } => ("step_ended", outcome(*step, *held, None), good(*held)),
         Fact::Measured { met, .. } => ("measured", reasons(), good(*met)),
         Fact::Stopped { .. } => ("stopped", reasons(), "warn"),

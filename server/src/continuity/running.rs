@@ -1,13 +1,40 @@
-//! Which drill runs now, and the button that stops it. One drill at a time.
+//! Which drill runs now, what stops it, and what people confirm in it. One drill at a time.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+/// What asks a drill to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum StopCause {
+    /// A person.
+    Person(String),
+    /// A stop condition of the plan.
+    Condition {
+        /// Its name.
+        check: String,
+        /// What was found.
+        found: String,
+    },
+}
+
+/// What a person says of a step that waits for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirmation {
+    /// Who.
+    pub who: String,
+    /// Whether it is done, or as it should be.
+    pub done: bool,
+    /// What was noted.
+    pub note: String,
+}
+
 #[derive(Debug)]
 struct Current {
     drill_id: String,
-    stop: watch::Sender<Option<String>>,
+    stop: watch::Sender<Option<StopCause>>,
+    confirmed: watch::Sender<BTreeMap<String, Confirmation>>,
 }
 
 /// The drill that runs now, shared by all who start, stop and show drills.
@@ -30,10 +57,29 @@ impl RunningDrill {
     /// Asks the drill to end, in the name of `who`. Says whether it runs.
     #[must_use]
     pub fn stop(&self, drill_id: &str, who: &str) -> bool {
+        self.stop_for(drill_id, &StopCause::Person(who.to_owned()))
+    }
+
+    /// Asks the drill to end. Says whether it runs.
+    pub(super) fn stop_for(&self, drill_id: &str, cause: &StopCause) -> bool {
         self.with(|current| match current {
             Some(current) if current.drill_id == drill_id => {
                 current.stop.send_modify(|asked| {
-                    asked.get_or_insert_with(|| who.to_owned());
+                    asked.get_or_insert_with(|| cause.clone());
+                });
+                true
+            }
+            _ => false,
+        })
+    }
+
+    /// Takes what a person says of a step, by the step's identifier; the first one counts. Says whether the drill runs.
+    #[must_use]
+    pub fn confirm(&self, drill_id: &str, step: &str, confirmation: Confirmation) -> bool {
+        self.with(|current| match current {
+            Some(current) if current.drill_id == drill_id => {
+                current.confirmed.send_modify(|known| {
+                    known.entry(step.to_owned()).or_insert(confirmation);
                 });
                 true
             }
@@ -47,8 +93,9 @@ impl RunningDrill {
             Some(current) => Err(current.drill_id.clone()),
             None => {
                 let (stop, asked) = watch::channel(None);
-                *current = Some(Current { drill_id: drill_id.to_owned(), stop });
-                Ok(Claim { place: self.clone(), asked })
+                let (confirmed, confirmations) = watch::channel(BTreeMap::new());
+                *current = Some(Current { drill_id: drill_id.to_owned(), stop, confirmed });
+                Ok(Claim { place: self.clone(), asked, confirmations })
             }
         })
     }
@@ -58,8 +105,17 @@ impl RunningDrill {
 #[derive(Debug)]
 pub(super) struct Claim {
     place: RunningDrill,
-    /// Who asked for the end.
-    pub(super) asked: watch::Receiver<Option<String>>,
+    /// What asked for the end.
+    pub(super) asked: watch::Receiver<Option<StopCause>>,
+    /// What people said of steps.
+    pub(super) confirmations: watch::Receiver<BTreeMap<String, Confirmation>>,
+}
+
+impl Claim {
+    /// The place itself, for what watches the drill from beside.
+    pub(super) fn place(&self) -> RunningDrill {
+        self.place.clone()
+    }
 }
 
 impl Drop for Claim {
@@ -79,7 +135,8 @@ mod tests {
         assert_eq!(running.claim("b").unwrap_err(), "a");
         assert!(!running.stop("b", "user:x"));
         assert!(running.stop("a", "user:x") && running.stop("a", "user:y"));
-        assert_eq!(claim.asked.borrow().as_deref(), Some("user:x"), "the first one counts");
+        let first = Some(StopCause::Person("user:x".to_owned()));
+        assert_eq!(*claim.asked.borrow(), first, "the first one counts");
         drop(claim);
         assert_eq!(running.id(), None);
         assert!(running.claim("b").is_ok());

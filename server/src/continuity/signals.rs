@@ -1,11 +1,12 @@
 //! Tells the incidents which systems a drill did not leave as it found them, which exercises are overdue, and for which
-//! planned ones approvals are missing. The incident of a system ends when a later drill of the same plan finds
+//! planned ones approvals are missing, and which corrective actions are. The incident of a system ends when a later drill of the same plan finds
 //! everything restored, that of an overdue exercise when a drill of the plan was carried out, that of approvals when
 //! there are enough or the date has passed.
 
 use super::approval::standing;
 use super::begin::library;
 use super::bodies::reasons_of;
+use super::coverage::{Cell, Standing};
 use super::hold::dated_blackouts;
 use super::plan::{Entry, Plan};
 use super::reason::{Reason, say_all};
@@ -25,6 +26,8 @@ const LOOK_BACK: u32 = 50;
 pub(super) async fn sync(app: &App) -> anyhow::Result<()> {
     let found = app.records.run(|db| drills::not_restored(db)).await?;
     let mut signals: Vec<Signal> = found.iter().map(not_restored).collect();
+    signals.extend(app.records.run(|db| super::findings::overdue(db, now_ms())).await?);
+    signals.extend(not_covered(app).await?);
     if app.config.current().continuity.scheduled {
         let library = library(app).await?;
         for (plan, entry) in library.good().filter(|(plan, _)| plan.schedule.is_some()) {
@@ -38,9 +41,14 @@ pub(super) async fn sync(app: &App) -> anyhow::Result<()> {
 }
 
 /// Title and detail in a language: a text of the catalogue, and what to put into it.
-type Words<'a> = &'a dyn Fn(&str) -> (String, String);
+pub(super) type Words<'a> = &'a dyn Fn(&str) -> (String, String);
 
-fn signal(component: String, severity: Severity, started_at_ms: Millis, words: Words<'_>) -> Signal {
+pub(super) fn signal(
+    component: String,
+    severity: Severity,
+    started_at_ms: Millis,
+    words: Words<'_>,
+) -> Signal {
     let ((title_id, detail_id), (title_en, detail_en)) = (words("id"), words("en"));
     Signal {
         key: component.clone(),
@@ -54,6 +62,30 @@ fn signal(component: String, severity: Severity, started_at_ms: Millis, words: W
         value: None,
         started_at_ms,
     }
+}
+
+/// Scenarios of the scope that are to be exercised again. One that never was is told by the page alone: a new scope owes
+/// nothing for the past.
+async fn not_covered(app: &App) -> anyhow::Result<Vec<Signal>> {
+    let cells = super::scope_pages::cells(app, now_ms())
+        .await
+        .map_err(|error| anyhow::anyhow!("{}", error.message()))?;
+    let overdue = cells.into_iter().filter(|cell| cell.standing == Standing::Overdue);
+    let signal = |cell: Cell| {
+        let plans = cell.plans.iter().map(|(_, name)| name.clone()).collect::<Vec<_>>().join(", ");
+        let words = |language: &str| {
+            let say = |key: &str| {
+                rust_i18n::t!(key, locale = language)
+                    .replace("%{scenario}", &cell.scenario.1)
+                    .replace("%{service}", &cell.service.1)
+                    .replace("%{plans}", &plans)
+            };
+            (say("scope.overdue.title"), say("scope.overdue.detail"))
+        };
+        let component = format!("drill-coverage:{}:{}", cell.service.0, cell.scenario.0);
+        signal(component, Severity::Warning, cell.due_ms.unwrap_or_default(), &words)
+    };
+    Ok(overdue.map(signal).collect())
 }
 
 fn not_restored(drill: &Drill) -> Signal {

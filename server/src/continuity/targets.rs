@@ -1,5 +1,7 @@
 //! What probes measured against the target of the plan, and the two figures that stand for a drill. Pure.
 
+use super::journal::{Entry, Fact};
+use super::marks::RowCount;
 use super::measure::Measurement;
 use super::reason::Reason;
 use crate::time::Millis;
@@ -36,6 +38,36 @@ pub(super) fn missed_in_rollback(found: &Measurement, target_ms: Millis) -> Opti
     }
 }
 
+/// What the count of rows says against the target. A planned way back may lose nothing: `earlier` are the rows that were
+/// lost before it began.
+pub(super) fn rows_missed(
+    count: &RowCount,
+    problem: Option<String>,
+    target_ms: Option<Millis>,
+    earlier: Option<usize>,
+) -> Vec<Reason> {
+    let marker = count.marker.clone();
+    let Some(rpo_ms) = count.rpo_ms else {
+        return vec![Reason::RowsUncounted { marker, why: problem.unwrap_or_default() }];
+    };
+    match (earlier, target_ms) {
+        (Some(earlier), _) if count.lost > earlier => {
+            vec![Reason::RowsLostAfter { marker, lost: count.lost - earlier }]
+        }
+        (None, Some(target_ms)) if rpo_ms > target_ms => {
+            vec![Reason::RpoExceeded { marker, lost: count.lost, rpo_ms, target_ms }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// From the first order of a drill to its last answer: the time of a restore, as it follows from the journal.
+pub(super) fn restore_ms(entries: &[Entry]) -> Option<Millis> {
+    let from = entries.iter().find(|entry| matches!(entry.fact, Fact::StepStarted { .. }))?;
+    let to = entries.iter().rev().find(|entry| matches!(entry.fact, Fact::StepAnswered { .. }));
+    Some(to.map_or(0, |to| to.at_ms - from.at_ms))
+}
+
 /// Recovery time of a drill, and its downtime with that of the rollback. The worst of all probes stands for the drill;
 /// `None` where it was not measured.
 pub(super) fn figures(steps: &[Measurement], rollback: &[Measurement]) -> (Option<Millis>, Option<Millis>) {
@@ -70,6 +102,28 @@ mod tests {
         assert_eq!(figures(std::slice::from_ref(&nothing), &[]), (None, None));
         assert_eq!(figures(&[measured("+--+"), nothing], &[]), (None, Some(305)), "the worst is not known");
         assert_eq!(figures(&[], &[]), (None, None));
+    }
+
+    #[test]
+    fn rows_are_held_against_the_target_once_and_the_way_back_may_lose_none() {
+        let count = |lost, rpo_ms| RowCount {
+            marker: "m".to_owned(),
+            interval_ms: 100,
+            written: 10,
+            acknowledged: 10,
+            found: Some(10 - lost),
+            lost,
+            rpo_ms,
+        };
+        assert!(rows_missed(&count(2, Some(200)), None, Some(200), None).is_empty());
+        assert!(rows_missed(&count(2, Some(9_000)), None, None, None).is_empty(), "no target, only told");
+        let exceeded = rows_missed(&count(2, Some(201)), None, Some(200), None);
+        assert!(matches!(exceeded[..], [Reason::RpoExceeded { lost: 2, rpo_ms: 201, target_ms: 200, .. }]));
+        assert!(rows_missed(&count(2, Some(201)), None, Some(200), Some(2)).is_empty(), "said once");
+        let after = rows_missed(&count(3, Some(201)), None, Some(900), Some(2));
+        assert!(matches!(after[..], [Reason::RowsLostAfter { lost: 1, .. }]));
+        let unread = rows_missed(&count(0, None), Some("x".to_owned()), None, None);
+        assert!(matches!(unread[..], [Reason::RowsUncounted { .. }]), "what nobody could count met nothing");
     }
 
     #[test]

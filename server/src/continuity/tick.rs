@@ -25,6 +25,7 @@ const SIGNALS_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Starts the background tasks of this part.
 pub(crate) fn start_tasks(set: &mut JoinSet<()>, app: &App) {
+    super::emergency::start_tasks(set, app);
     let watch = Arc::new(Mutex::new(Watch::default()));
     every(
         set,

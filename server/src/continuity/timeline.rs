@@ -220,7 +220,9 @@ fn ticks(page: &Page, scale: Scale) -> Vec<Tick> {
 /// The pace of a probe; of one that no plan names, one second, the coarsest that is common.
 fn interval_ms(plan: Option<&Plan>, probe: &str) -> Millis {
     let found = plan.and_then(|plan| plan.probes.iter().find(|known| known.name == probe));
-    found.map_or(SECOND_MS, |probe| millis(probe.interval))
+    let marker = plan.and_then(|plan| plan.marker.as_ref()).filter(|marker| marker.name == probe);
+    let found = found.map(|probe| probe.interval).or(marker.map(|marker| marker.interval));
+    found.map_or(SECOND_MS, millis)
 }
 
 /// Names are cut so that they stay beside their lane.

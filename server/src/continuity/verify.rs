@@ -14,9 +14,9 @@ use super::flaw::Flaw;
 use super::journal::{self, Entry, Fact, GENESIS, JournalError, hex};
 use super::journal_key::{from_pem, key_id};
 use super::machine::Machine;
-use super::plan::{Plan, Undo};
+use super::plan::{Kind, Plan, Undo};
 use super::seal::{self, BadSeal, Statement};
-use super::targets::figures;
+use super::targets::{figures, restore_ms};
 use super::{bodies, reason::Reason};
 use crate::records::Result;
 use crate::records::drill_seals::{self, SealRow};
@@ -216,7 +216,13 @@ fn measured_figures(
     let undoable = plan.map_or_else(Vec::new, |plan| {
         plan.steps.iter().map(|step| step.undo == Undo::ByAgent).collect::<Vec<_>>()
     });
-    let mut machine = Machine::new(undoable);
+    if plan.is_some_and(|plan| plan.kind == Kind::Restore) {
+        return (restore_ms(entries), None);
+    }
+    let mut machine = match plan {
+        Some(plan) => Machine::in_waves(undoable, plan.waves.clone()),
+        None => Machine::new(undoable),
+    };
     entries.iter().filter_map(|entry| entry.fact.event()).for_each(|event| machine.apply(event));
     // Whether something acted follows from the plan; where that cannot be read, what was measured counts.
     let steps = if plan.is_none() || machine.acted() { bodies::measured_of(entries) } else { &[] };

@@ -20,7 +20,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0012_service_decisions.sql"),
     include_str!("migrations/0013_mail_outbox.sql"),
     include_str!("migrations/0014_capacity_services.sql"),
-    include_str!("migrations/0015_forecast_peaks.sql"),
+    include_str!("migrations/0015_drill_findings.sql"),
+    include_str!("migrations/0016_disruptions.sql"),
+    include_str!("migrations/0017_forecast_peaks.sql"),
 ];
 
 /// Schema of a database, and the newest one known.

@@ -38,6 +38,32 @@ impl Agent {
         Ok(agent)
     }
 
+    /// Enrols at `server` under a host name of its own, as if it ran on a machine of its own, and starts.
+    ///
+    /// # Errors
+    /// If it cannot be enrolled or started.
+    pub async fn start_as(server: &Server, hostname: &str, further: &str) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let state = folder.path().join("state");
+        let config = format!(
+            "state_dir = \"{}\"\n{further}\n[inventory]\nenabled = false\n[discovery]\nenabled = false\n",
+            state.display()
+        );
+        std::fs::write(folder.path().join("agent.toml"), config)?;
+        let token = server.command(&["enrol-token"])?;
+        let request = serde_json::json!({
+            "token": token.trim(), "hostname": hostname, "machine_id": format!("machine-of-{hostname}"),
+            "agent_version": env!("CARGO_PKG_VERSION"),
+        });
+        let mut credentials = server.api.post(siaga_protocol::paths::ENROL, &request).await?;
+        credentials["server"] = serde_json::json!(server.api.url);
+        std::fs::create_dir_all(&state)?;
+        std::fs::write(state.join("credentials.json"), credentials.to_string())?;
+        let mut agent = Self { folder, child: None };
+        agent.launch()?;
+        Ok(agent)
+    }
+
     /// The `instance` label that the server gave it.
     ///
     /// # Errors

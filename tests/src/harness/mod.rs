@@ -4,6 +4,7 @@
 
 mod agent;
 mod api;
+mod databases;
 mod mail;
 mod programs;
 mod prometheus;
@@ -12,6 +13,7 @@ mod wait;
 
 pub use agent::Agent;
 pub use api::{Api, cookies, series};
+pub use databases::{Database, Databases, account};
 pub use mail::MailServer;
 pub use programs::program;
 pub use prometheus::Prometheus;

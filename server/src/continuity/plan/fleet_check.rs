@@ -37,6 +37,8 @@ pub enum FleetProblem {
         /// Action.
         action: String,
     },
+    /// The plan states a recovery point objective, but nothing measures it.
+    RpoNotMeasured,
     /// No such host.
     NotEnrolled {
         /// Host.
@@ -91,6 +93,7 @@ impl FleetProblem {
     fn field(&self) -> &'static str {
         match self {
             Self::HostNotNamed { .. } | Self::NotEnrolled { .. } | Self::Silent { .. } => "host",
+            Self::RpoNotMeasured => "rpo",
             Self::NobodyOffers { .. } | Self::SeveralOffer { .. } | Self::NotDefined { .. } => "action",
             Self::NoUndo { .. } => "undo",
             Self::RunsLonger { .. } => "timeout",
@@ -102,6 +105,7 @@ impl FleetProblem {
     pub fn say(&self, language: &str) -> String {
         let (key, values): (_, Vec<(&str, String)>) = match self.clone() {
             Self::HostNotNamed { action } => ("continuity.fleet.host_not_named", vec![("action", action)]),
+            Self::RpoNotMeasured => ("continuity.fleet.rpo_not_measured", vec![]),
             Self::NotEnrolled { host } => ("continuity.fleet.not_enrolled", vec![("host", host)]),
             Self::NobodyOffers { action } => ("continuity.fleet.nobody_offers", vec![("action", action)]),
             Self::SeveralOffer { action, first, second } => (
@@ -125,11 +129,15 @@ impl FleetProblem {
     }
 }
 
-/// The host of each step. A step that names none goes to the one host that offers its action.
+/// The host of each step; none where a person does it. A step that names no host goes to the one that offers its action.
 ///
 /// # Errors
 /// Everything that stands against a drill now. Places are not given: they are not in the plan's text.
-pub fn resolve(plan: &Plan, file: &str, hosts: &[HostState]) -> Result<Vec<ResolvedStep>, Vec<PlanProblem>> {
+pub fn resolve(
+    plan: &Plan,
+    file: &str,
+    hosts: &[HostState],
+) -> Result<Vec<Option<ResolvedStep>>, Vec<PlanProblem>> {
     let mut resolved = Vec::new();
     let mut problems = Vec::new();
     for (index, step) in plan.steps.iter().enumerate() {
@@ -143,17 +151,22 @@ pub fn resolve(plan: &Plan, file: &str, hosts: &[HostState]) -> Result<Vec<Resol
                 fleet: Some(problem),
             });
         };
-        let found = match &step.host {
+        let Some((host, action)) = step.order() else {
+            resolved.push(None);
+            continue;
+        };
+        let found = match host {
             Some(name) => hosts
                 .iter()
-                .find(|host| host.instance == *name)
-                .ok_or_else(|| FleetProblem::NotEnrolled { host: name.clone() }),
-            None => only_host_with(&step.action, hosts),
+                .find(|host| host.instance == name)
+                .ok_or_else(|| FleetProblem::NotEnrolled { host: name.to_owned() }),
+            None => only_host_with(action, hosts),
         };
         match found {
             Ok(host) => {
-                against(step, host).into_iter().for_each(&mut add);
-                resolved.push(ResolvedStep { host_id: host.id.clone(), instance: host.instance.clone() });
+                against(step, action, host).into_iter().for_each(&mut add);
+                resolved
+                    .push(Some(ResolvedStep { host_id: host.id.clone(), instance: host.instance.clone() }));
             }
             Err(problem) => add(problem),
         }
@@ -162,10 +175,10 @@ pub fn resolve(plan: &Plan, file: &str, hosts: &[HostState]) -> Result<Vec<Resol
 }
 
 /// What stands against a step on a host.
-fn against(step: &Step, found: &HostState) -> Vec<FleetProblem> {
-    let (host, action) = (|| found.instance.clone(), || step.action.clone());
+fn against(step: &Step, name: &str, found: &HostState) -> Vec<FleetProblem> {
+    let (host, action) = (|| found.instance.clone(), || name.to_owned());
     let mut problems = Vec::new();
-    match found.actions.iter().find(|offer| offer.name == step.action) {
+    match found.actions.iter().find(|offer| offer.name == name) {
         None => problems.push(FleetProblem::NotDefined { host: host(), action: action() }),
         Some(offer) => {
             if step.undo == Undo::ByAgent && !offer.has_undo {
@@ -225,7 +238,7 @@ mod tests {
         let mut other = host("b", true, false);
         other.actions.clear();
         let found = resolve(&plan(None), "lab.toml", &[other, host("a", true, false)]).unwrap();
-        assert_eq!(found[0].instance, "a");
+        assert_eq!(found[0].as_ref().unwrap().instance, "a");
     }
 
     #[test]

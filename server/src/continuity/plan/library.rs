@@ -5,6 +5,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+use super::scope::{SCOPE_FILE, Scope};
 use super::{Plan, PlanProblem};
 
 /// Files of a folder that are read at most.
@@ -36,11 +37,20 @@ impl Entry {
     }
 }
 
-/// All plans.
+/// The file of the scope.
+#[derive(Debug, Clone)]
+pub struct ScopeEntry {
+    /// The scope, or what is wrong with it.
+    pub scope: Result<Scope, Vec<PlanProblem>>,
+}
+
+/// All plans, and the scope.
 #[derive(Debug, Clone, Default)]
 pub struct Library {
     /// One entry a file, by name of the file.
     pub entries: Vec<Entry>,
+    /// The scope, if there is one.
+    pub scope: Option<ScopeEntry>,
 }
 
 impl Library {
@@ -68,19 +78,33 @@ pub fn read_folder(folder: &Path) -> std::io::Result<Library> {
         .take(MAX_FILES)
         .collect();
     files.sort();
+    let is_scope = |path: &std::path::PathBuf| path.file_name().is_some_and(|name| name == SCOPE_FILE);
+    let scope = files.iter().find(|path| is_scope(path)).map(|path| read_scope(path));
+    files.retain(|path| !is_scope(path));
     let mut entries: Vec<Entry> = files.iter().map(|path| read_file(path)).collect();
     refuse_doubles(&mut entries);
-    Ok(Library { entries })
+    Ok(Library { entries, scope })
+}
+
+fn read_scope(path: &Path) -> ScopeEntry {
+    let scope = match read_text(path) {
+        Ok(text) => Scope::read(SCOPE_FILE, &text),
+        Err(reason) => Err(vec![whole_file(SCOPE_FILE, reason)]),
+    };
+    ScopeEntry { scope }
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.len() > MAX_FILE_BYTES => Err(format!("is larger than {MAX_FILE_BYTES} bytes")),
+        Ok(_) => std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}")),
+        Err(error) => Err(format!("cannot be read: {error}")),
+    }
 }
 
 fn read_file(path: &Path) -> Entry {
     let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let text = match std::fs::metadata(path) {
-        Ok(found) if found.len() > MAX_FILE_BYTES => Err(format!("is larger than {MAX_FILE_BYTES} bytes")),
-        Ok(_) => std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}")),
-        Err(error) => Err(format!("cannot be read: {error}")),
-    };
-    match text {
+    match read_text(path) {
         Ok(text) => Entry { plan: Plan::read(&file, &text), file, text },
         Err(reason) => Entry { plan: Err(vec![whole_file(&file, reason)]), file, text: String::new() },
     }

@@ -6,9 +6,13 @@
 mod approval;
 mod fleet_check;
 mod library;
+mod marker;
 mod place;
+mod scope;
 mod shape;
+mod steps;
 mod text;
+mod units;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +25,10 @@ use super::schedule::{Blackout, Schedule};
 pub use approval::Approval;
 pub use fleet_check::{FleetProblem, HostState, ResolvedStep, resolve};
 pub use library::{Entry, Library, read_folder};
+pub use marker::{Marker, MarkerPath};
 pub use place::PlanProblem;
+pub use scope::{SCOPE_FILE, Scope, Service};
+pub use units::Unit;
 
 /// A plan of which every part was checked.
 #[derive(Debug, Clone)]
@@ -38,7 +45,7 @@ pub struct Plan {
     pub kind: Kind,
     /// Recovery time objective.
     pub rto: Duration,
-    /// Recovery point objective. Stated in the report; measured by later kinds of drills.
+    /// Recovery point objective; measured where the plan has a [`Marker`].
     pub rpo: Option<Duration>,
     /// How long the system may take after the rollback until it is in its steady state.
     pub settle: Duration,
@@ -46,6 +53,10 @@ pub struct Plan {
     pub coordinator: String,
     /// Who takes part.
     pub participants: Vec<String>,
+    /// Which scenario of which service of the scope it exercises.
+    pub covers: Option<Covers>,
+    /// Units that are told of an emergency.
+    pub units: Vec<Unit>,
     /// Zone of the schedule and of blackouts.
     pub time_zone: TimeZone,
     /// When drills start by themselves.
@@ -58,22 +69,46 @@ pub struct Plan {
     pub steady_state: Vec<Check>,
     /// What must hold after the rollback as well.
     pub after: Vec<Check>,
+    /// What must hold all the time; as soon as one does not, the drill is stopped.
+    pub stops: Vec<StopCondition>,
     /// What measures the service all the time.
     pub probes: Vec<Probe>,
-    /// Steps in order; at least one.
+    /// Rows that are written through the service's own path, and counted.
+    pub marker: Option<Marker>,
+    /// Steps; at least one.
     pub steps: Vec<Step>,
+    /// Steps by their index, in the order in which they are carried out; those of one list at the same time.
+    pub waves: Vec<Vec<usize>>,
     /// What pages in English show instead of a text of the plan.
     pub english: BTreeMap<String, String>,
     /// What is allowed but unwise.
     pub warnings: Vec<PlanProblem>,
 }
 
+/// Which scenario of which service of the scope a plan exercises.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Covers {
+    /// Identifier of the service.
+    pub service: String,
+    /// Identifier of the scenario.
+    pub scenario: String,
+}
+
 /// Kinds of exercise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
+    /// A review at a desk: people go through a checklist, and minutes are kept (tabletop).
+    Tabletop,
+    /// A part of the plan is carried out (fungsional).
+    Functional,
     /// A real fault, and another instance takes over (alih layanan).
     Failover,
+    /// A backup is restored in a scratch place and counted (pemulihan cadangan).
+    Restore,
+    /// The service goes back to where it ran before (alih balik).
+    SwitchBack,
 }
 
 impl Kind {
@@ -81,9 +116,28 @@ impl Kind {
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
+            Self::Tabletop => "tabletop",
+            Self::Functional => "functional",
             Self::Failover => "failover",
+            Self::Restore => "restore",
+            Self::SwitchBack => "switch_back",
         }
     }
+
+    /// Whether the service is disturbed, so that probes and a steady state are needed.
+    #[must_use]
+    pub const fn disturbs(self) -> bool {
+        matches!(self, Self::Functional | Self::Failover | Self::SwitchBack)
+    }
+}
+
+/// Something that must hold all the time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StopCondition {
+    /// What must hold.
+    pub check: Check,
+    /// For how long it may not hold before the drill is stopped.
+    pub patience: Duration,
 }
 
 /// Something that must hold.
@@ -133,19 +187,36 @@ pub struct Probe {
     pub interval: Duration,
 }
 
-/// One step: an order to one host.
+/// Who does what a step asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// An agent, by an order.
+    Order {
+        /// `instance` of the host; without it, the one host that offers the action.
+        host: Option<String>,
+        /// Action in the agent's own file.
+        action: String,
+    },
+    /// A person, who confirms it.
+    Person {
+        /// What is to be done or seen.
+        question: String,
+    },
+}
+
+/// One step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// Identifier; unique.
     pub id: String,
     /// Name for people.
     pub name: String,
-    /// `instance` of the host; without it, the one host that offers the action.
-    pub host: Option<String>,
-    /// Action in the agent's own file.
-    pub action: String,
-    /// Longest time for the action, and for its undo.
+    /// Who does what.
+    pub work: Work,
+    /// Longest time for the action, and for its undo; or for the confirmation.
     pub timeout: Duration,
+    /// How often an action that failed is tried again.
+    pub retries: u32,
     /// How it is taken back.
     pub undo: Undo,
     /// Wait after the action, before anything is expected.
@@ -154,6 +225,26 @@ pub struct Step {
     pub recovers_within: Option<Duration>,
     /// What must hold within the same time.
     pub checks: Vec<Check>,
+}
+
+impl Step {
+    /// Host and action, where an agent carries the step out.
+    #[must_use]
+    pub fn order(&self) -> Option<(Option<&str>, &str)> {
+        match &self.work {
+            Work::Order { host, action } => Some((host.as_deref(), action)),
+            Work::Person { .. } => None,
+        }
+    }
+
+    /// What a person is asked.
+    #[must_use]
+    pub fn question(&self) -> Option<&String> {
+        match &self.work {
+            Work::Order { .. } => None,
+            Work::Person { question } => Some(question),
+        }
+    }
 }
 
 /// How a step is taken back.

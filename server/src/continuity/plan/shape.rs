@@ -15,7 +15,7 @@ use super::text::PlanText;
 const MAX_FINDINGS: usize = 100;
 
 /// What stands for a required field that is missing; fields are told apart by their names alone.
-const STAND_INS: [(&str, &str); 18] = [
+const STAND_INS: [(&str, &str); 19] = [
     ("id", "x"),
     ("name", "x"),
     ("service", "x"),
@@ -27,13 +27,14 @@ const STAND_INS: [(&str, &str); 18] = [
     ("url", "http://127.0.0.1/"),
     ("query", "vector(1)"),
     ("is", ">= 1"),
-    ("action", "x"),
     ("timeout", "10s"),
     ("from", "2026-01-01"),
     ("to", "2026-01-02"),
     ("lasts", "1h"),
     ("host", "x"),
     ("no_undo", "x"),
+    ("write", "http://127.0.0.1/"),
+    ("read", "http://127.0.0.1/"),
 ];
 
 /// A text whose shape was looked at.

@@ -15,10 +15,14 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::approval::{ApprovalText, approval};
+use super::marker::{self, MarkerText};
 use super::place::Problems;
 use super::shape;
+use super::steps::{StepText, steps};
+use super::units::{UnitText, units};
 use super::{
-    Check, CheckKind, Comparison, FleetProblem, HttpExpectation, Kind, Plan, PlanProblem, Probe, Step, Undo,
+    Check, CheckKind, Comparison, Covers, FleetProblem, HttpExpectation, Kind, Plan, PlanProblem, Probe,
+    StopCondition,
 };
 use crate::capacity::EventCategory;
 use crate::continuity::schedule::{Blackout, BlackoutTime, Schedule, next_allowed};
@@ -28,8 +32,6 @@ use crate::time::Millis;
 const MAX_TEXT: usize = 500;
 /// Longest identifier, characters.
 const MAX_ID: usize = 64;
-/// Steps of one plan.
-const MAX_STEPS: usize = 50;
 /// Probes of one plan: each asks every interval.
 const MAX_PROBES: usize = 8;
 /// Checks of one list.
@@ -43,13 +45,11 @@ const MAX_ENGLISH: usize = 500;
 /// Participants of one plan.
 const MAX_PARTICIPANTS: usize = 100;
 /// Bounds of a probe's interval.
-const PROBE_INTERVAL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(60));
+pub(super) const PROBE_INTERVAL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(60));
 /// Bounds of the time of one request.
-const REQUEST_TIMEOUT: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(60));
-/// Bounds of the time of one action.
-const STEP_TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3_600));
+pub(super) const REQUEST_TIMEOUT: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(60));
 /// Longest wait that a plan may ask for.
-const MAX_WAIT: Duration = Duration::from_secs(3_600);
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(3_600);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,7 +67,10 @@ pub(super) struct PlanText {
     settle: Duration,
     #[serde(default = "jakarta")]
     time_zone: String,
+    covers: Option<Covers>,
     people: PeopleText,
+    #[serde(default)]
+    unit: Vec<UnitText>,
     schedule: Option<ScheduleText>,
     approval: Option<ApprovalText>,
     #[serde(default)]
@@ -77,7 +80,10 @@ pub(super) struct PlanText {
     #[serde(default)]
     after: Vec<CheckText>,
     #[serde(default)]
+    stop: Vec<StopText>,
+    #[serde(default)]
     probe: Vec<ProbeText>,
+    marker: Option<MarkerText>,
     #[serde(default)]
     step: Vec<StepText>,
     #[serde(default)]
@@ -125,8 +131,18 @@ enum IncidentsText {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct CheckText {
+struct StopText {
     name: String,
+    http: Option<HttpText>,
+    promql: Option<PromqlText>,
+    #[serde(default, with = "humantime_serde")]
+    patience: Duration,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CheckText {
+    pub(super) name: String,
     http: Option<HttpText>,
     promql: Option<PromqlText>,
 }
@@ -163,31 +179,11 @@ struct ProbeText {
     timeout: Duration,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StepText {
-    id: String,
-    name: String,
-    host: Option<String>,
-    action: String,
-    #[serde(with = "humantime_serde")]
-    timeout: Duration,
-    #[serde(default)]
-    undo: bool,
-    no_undo: Option<String>,
-    #[serde(default, with = "humantime_serde")]
-    pause_after: Duration,
-    #[serde(default, with = "humantime_serde")]
-    recovers_within: Option<Duration>,
-    #[serde(default)]
-    check: Vec<CheckText>,
-}
-
 /// Fields that say when a blackout is.
 const BLACKOUT_FIELDS: [&str; 6] = ["from", "to", "cron", "lasts", "events", "incidents"];
 
 /// Fields that hold texts for people, and the tables and lists in which they stand.
-const TEXT_FIELDS: [&str; 13] = [
+const TEXT_FIELDS: [&str; 17] = [
     "name",
     "service",
     "scenario",
@@ -201,6 +197,10 @@ const TEXT_FIELDS: [&str; 13] = [
     "probe",
     "step",
     "no_undo",
+    "stop",
+    "marker",
+    "confirm",
+    "unit",
 ];
 
 impl PlanText {
@@ -212,7 +212,11 @@ impl PlanText {
         own.into_iter()
             .chain(&self.people.participants)
             .chain(self.blackout.iter().map(|blackout| &blackout.name))
+            .chain(self.unit.iter().map(|unit| &unit.name))
+            .chain(self.stop.iter().map(|stop| &stop.name))
             .chain(self.probe.iter().map(|probe| &probe.name))
+            .chain(self.marker.iter().map(|marker| &marker.name))
+            .chain(self.step.iter().filter_map(|step| step.confirm.as_ref()))
             .chain(self.step.iter().map(|step| &step.name))
             .chain(self.step.iter().filter_map(|step| step.no_undo.as_ref()))
             .chain(checks)
@@ -295,7 +299,7 @@ fn check(raw: PlanText, problems: &mut Problems<'_>) -> Option<Plan> {
     let blackouts = blackouts(raw.blackout, zone.as_ref(), &raw.time_zone, problems);
     let approval = approval(raw.approval, problems);
     let schedule = schedule(raw.schedule, &blackouts, zone.as_ref(), &raw.time_zone, problems);
-    if raw.steady_state.is_empty() {
+    if raw.steady_state.is_empty() && raw.kind.disturbs() {
         problems.add(
             "steady_state",
             "at least one [[steady_state]] is needed: without it nothing says that the system is well",
@@ -303,8 +307,19 @@ fn check(raw: PlanText, problems: &mut Problems<'_>) -> Option<Plan> {
     }
     let steady_state = checks("steady_state", raw.steady_state, problems);
     let after = checks("after", raw.after, problems);
-    let probes = probes(raw.probe, problems);
-    let steps = steps(raw.step, problems);
+    let stops = stops(raw.stop, problems);
+    let probes = probes(raw.probe, raw.kind, problems);
+    let marker = raw.marker.and_then(|marker| marker::read(marker, &probes, problems));
+    if raw.rpo.is_some() && marker.is_none() && raw.kind.disturbs() {
+        problems.warn("rpo", FleetProblem::RpoNotMeasured);
+    }
+    for (field, id) in
+        raw.covers.iter().flat_map(|one| [("service", &one.service), ("scenario", &one.scenario)])
+    {
+        check_id(problems, &format!("covers.{field}"), id);
+    }
+    let units = units(raw.unit, problems);
+    let (steps, waves) = steps(raw.step, raw.kind, problems);
     Some(Plan {
         id: raw.id,
         name: raw.name,
@@ -316,14 +331,19 @@ fn check(raw: PlanText, problems: &mut Problems<'_>) -> Option<Plan> {
         settle: raw.settle,
         coordinator: raw.people.coordinator,
         participants: raw.people.participants,
+        covers: raw.covers,
+        units,
         time_zone: zone?,
         schedule,
         blackouts,
         approval,
         steady_state,
         after,
+        stops,
         probes,
+        marker,
         steps,
+        waves,
         english: raw.english,
         warnings: Vec::new(),
     })
@@ -487,7 +507,17 @@ fn local_instant(text: &str, end: bool, zone: &TimeZone) -> Option<Millis> {
     Some(at.as_millisecond())
 }
 
-fn checks(list: &str, raw: Vec<CheckText>, problems: &mut Problems<'_>) -> Vec<Check> {
+fn stops(raw: Vec<StopText>, problems: &mut Problems<'_>) -> Vec<StopCondition> {
+    let patience: Vec<Duration> = raw.iter().map(|one| one.patience).collect();
+    for (index, one) in patience.iter().enumerate() {
+        check_range(problems, &format!("stop[{index}].patience"), *one, (Duration::ZERO, MAX_WAIT));
+    }
+    let raw = raw.into_iter().map(|StopText { name, http, promql, .. }| CheckText { name, http, promql });
+    let found = checks("stop", raw.collect(), problems);
+    found.into_iter().zip(patience).map(|(check, patience)| StopCondition { check, patience }).collect()
+}
+
+pub(super) fn checks(list: &str, raw: Vec<CheckText>, problems: &mut Problems<'_>) -> Vec<Check> {
     if raw.len() > MAX_CHECKS {
         problems.add(list, format!("more than {MAX_CHECKS} checks"));
     }
@@ -533,8 +563,8 @@ fn promql_check(at: &str, raw: PromqlText, problems: &mut Problems<'_>) -> Optio
     Some(CheckKind::Promql { query: raw.query, comparison: comparison? })
 }
 
-fn probes(raw: Vec<ProbeText>, problems: &mut Problems<'_>) -> Vec<Probe> {
-    if raw.is_empty() {
+fn probes(raw: Vec<ProbeText>, kind: Kind, problems: &mut Problems<'_>) -> Vec<Probe> {
+    if raw.is_empty() && kind.disturbs() {
         problems.add("probe", "at least one [[probe]] is needed: without it no downtime is measured");
     }
     if raw.len() > MAX_PROBES {
@@ -569,84 +599,14 @@ fn probes(raw: Vec<ProbeText>, problems: &mut Problems<'_>) -> Vec<Probe> {
     found
 }
 
-fn steps(raw: Vec<StepText>, problems: &mut Problems<'_>) -> Vec<Step> {
-    if raw.is_empty() {
-        problems.add("step", "at least one [[step]] is needed");
-    }
-    if raw.len() > MAX_STEPS {
-        problems.add("step", format!("more than {MAX_STEPS} steps"));
-    }
-    let mut ids = BTreeSet::new();
-    let mut found = Vec::new();
-    for (index, one) in raw.into_iter().enumerate() {
-        let at = format!("step[{index}]");
-        check_id(problems, &format!("{at}.id"), &one.id);
-        if !ids.insert(one.id.clone()) {
-            problems.add(&format!("{at}.id"), format!("{:?} is the id of an earlier step as well", one.id));
-        }
-        check_text(problems, &format!("{at}.name"), &one.name);
-        check_text(problems, &format!("{at}.action"), &one.action);
-        match &one.host {
-            Some(host) => check_text(problems, &format!("{at}.host"), host),
-            None => problems
-                .warn(&format!("{at}.host"), FleetProblem::HostNotNamed { action: one.action.clone() }),
-        }
-        check_range(problems, &format!("{at}.timeout"), one.timeout, STEP_TIMEOUT);
-        check_range(problems, &format!("{at}.pause_after"), one.pause_after, (Duration::ZERO, MAX_WAIT));
-        if let Some(within) = one.recovers_within {
-            check_range(
-                problems,
-                &format!("{at}.recovers_within"),
-                within,
-                (Duration::from_millis(1), MAX_WAIT),
-            );
-        }
-        let checks = checks(&format!("{at}.check"), one.check, problems);
-        let undo = undo(&at, one.undo, one.no_undo, problems);
-        found.push(Step {
-            id: one.id,
-            name: one.name,
-            host: one.host,
-            action: one.action,
-            timeout: one.timeout,
-            undo,
-            pause_after: one.pause_after,
-            recovers_within: one.recovers_within,
-            checks,
-        });
-    }
-    found
-}
-
-fn undo(at: &str, undo: bool, reason: Option<String>, problems: &mut Problems<'_>) -> Undo {
-    match (undo, reason) {
-        (true, None) => Undo::ByAgent,
-        (true, Some(_)) => {
-            problems.add(&format!("{at}.no_undo"), "contradicts undo = true");
-            Undo::ByAgent
-        }
-        (false, Some(reason)) => {
-            check_text(problems, &format!("{at}.no_undo"), &reason);
-            Undo::Nothing(reason)
-        }
-        (false, None) => {
-            problems.add(
-                &format!("{at}.undo"),
-                "missing: state undo = true (the agent's file defines it), or no_undo = \"why nothing is to be undone\"",
-            );
-            Undo::ByAgent
-        }
-    }
-}
-
-fn check_id(problems: &mut Problems<'_>, field: &str, id: &str) {
+pub(super) fn check_id(problems: &mut Problems<'_>, field: &str, id: &str) {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if id.is_empty() || id.len() > MAX_ID || !id.chars().all(plain) {
         problems.add(field, format!("{id:?} is not 1 to {MAX_ID} small letters, digits and \"-\""));
     }
 }
 
-fn check_text(problems: &mut Problems<'_>, field: &str, text: &str) {
+pub(super) fn check_text(problems: &mut Problems<'_>, field: &str, text: &str) {
     if text.trim().is_empty() {
         problems.add(field, "is empty");
     } else if text.chars().count() > MAX_TEXT {
@@ -671,7 +631,7 @@ fn check_status(problems: &mut Problems<'_>, field: &str, status: u16) {
     }
 }
 
-fn http_url(problems: &mut Problems<'_>, field: &str, text: &str) -> Option<reqwest::Url> {
+pub(super) fn http_url(problems: &mut Problems<'_>, field: &str, text: &str) -> Option<reqwest::Url> {
     match reqwest::Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => Some(url),
         Ok(url) => {

@@ -1,5 +1,6 @@
 //! Each thing that a plan can have wrong, with the line at which it is reported.
 
+use super::super::Undo;
 use super::*;
 
 const GOOD: &str = r#"id = "coba"
@@ -65,7 +66,11 @@ fn a_plan_names_who_approves_it_and_what_holds_it_back() {
 #[test]
 fn the_shipped_plan_is_good() {
     let plan = Plan::read("lab.toml", include_str!("../../../../deploy/plans/lab.toml")).unwrap();
-    assert!(plan.steps.iter().all(|step| step.undo == Undo::ByAgent && step.host.is_none()));
+    assert!(
+        plan.steps
+            .iter()
+            .all(|step| step.undo == Undo::ByAgent && step.order().is_some_and(|(host, _)| host.is_none()))
+    );
 }
 
 #[test]
@@ -212,7 +217,7 @@ fn everything_that_is_wrong_is_told_at_once_also_of_shape() {
         "p.toml:7:1: foo: unknown field `foo`",
         "p.toml:13:8: schedule.cron: no cron rule",
         "p.toml:28:3: stepp: unknown field `stepp`",
-        "stepp[0].action: missing field `action`",
+        "stepp[0]: state exactly one of action (of an agent) and confirm",
         "p.toml:31:11: stepp[0].timeout: ",
     ];
     for wanted in wanted {
@@ -221,6 +226,91 @@ fn everything_that_is_wrong_is_told_at_once_also_of_shape() {
     assert_eq!(found.len(), wanted.len(), "{found:#?}");
     assert!(found.iter().any(|problem| problem.ends_with("did you mean `step`?")), "{found:#?}");
     assert!(!found.iter().any(|problem| problem.contains("`foo`") && problem.contains("did you mean")));
+}
+
+#[test]
+fn steps_come_in_the_order_in_which_they_wait_and_those_that_wait_for_each_other_are_told() {
+    let step = |id: &str, after: &str| {
+        format!(
+            "[[step]]\nid = \"{id}\"\nname = \"{id}\"\naction = \"x\"\ntimeout = \"9s\"\nundo = true\n{after}\n"
+        )
+    };
+    let plan = |steps: &[(&str, &str)]| {
+        let head = GOOD.split("[[step]]").next().unwrap().to_owned();
+        steps.iter().fold(head, |text, (id, after)| text + &step(id, after))
+    };
+    let waves = |steps: &[(&str, &str)]| Plan::read("p.toml", &plan(steps)).unwrap().waves;
+    assert_eq!(waves(&[("a", ""), ("b", ""), ("c", "")]), [[0], [1], [2]], "one after another");
+    let diamond = [("a", ""), ("b", ""), ("c", "after = [\"a\"]"), ("d", "after = [\"b\", \"c\"]")];
+    assert_eq!(waves(&diamond), [vec![0], vec![1, 2], vec![3]]);
+    assert_eq!(waves(&[("a", "after = [\"b\"]"), ("b", "after = []")]), [[1], [0]], "also backwards");
+    for (steps, wanted) in [
+        (
+            [("a", "after = [\"b\"]"), ("b", "after = [\"a\"]")],
+            "step[0].after: these steps wait for each other: a -> b -> a",
+        ),
+        (
+            [("a", "after = [\"b\"]"), ("b", "")],
+            "step[0].after: these steps wait for each other: a -> b -> a",
+        ),
+        ([("a", ""), ("b", "after = [\"b\"]")], "step[1].after: these steps wait for each other: b -> b"),
+        ([("a", ""), ("b", "after = [\"z\"]")], "step[1].after[0]: \"z\" is no step of this plan"),
+    ] {
+        let found = problems(&plan(&steps));
+        let line = |problem: &String| {
+            problem.split(':').nth(1).is_some_and(|line| line.parse::<usize>().is_ok_and(|line| line > 25))
+        };
+        assert!(found.iter().any(|problem| problem.contains(wanted) && line(problem)), "{wanted}: {found:?}");
+    }
+}
+
+#[test]
+fn people_and_kinds_of_exercise_have_rules_of_their_own() {
+    let person = GOOD.replace("action = \"stop\"", "confirm = \"Hubungi PLN\"").replace("undo = true\n", "");
+    let plan = Plan::read("p.toml", &person).unwrap();
+    assert_eq!(plan.steps[0].question().map(String::as_str), Some("Hubungi PLN"));
+    assert!(plan.warnings.is_empty() && plan.steps[0].order().is_none());
+    let bare = person.replace("failover", "tabletop");
+    let bare = format!(
+        "{}[[step]]{}",
+        bare.split("[[steady_state]]").next().unwrap(),
+        bare.split("[[step]]").nth(1).unwrap()
+    );
+    assert!(Plan::read("p.toml", &bare).is_ok(), "a desk review needs neither probes nor a steady state");
+    for (text, wanted) in [
+        (GOOD.replace("failover", "tabletop"), "step[0].action: a tabletop exercise touches nothing"),
+        (person.replace("confirm", "retries = 1\nconfirm"), "step[0].retries: stands beside action alone"),
+        (GOOD.replace("undo = true", "undo = true\nretries = 9"), "step[0].retries: more than 5"),
+        (
+            GOOD.replace("[[step]]", "[marker]\nname = \"depan\"\n[[step]]"),
+            "marker.name: \"depan\" is the name of a probe",
+        ),
+        (
+            GOOD.replace(
+                "[[step]]",
+                "[marker]\nname = \"m\"\npostgres = { address = \"host=a password=x\" }\n[[step]]",
+            ),
+            "marker.postgres.address: holds a password",
+        ),
+    ] {
+        let found = problems(&text);
+        assert!(found.iter().any(|problem| problem.contains(wanted)), "{wanted}: {found:?}");
+    }
+    let promised = Plan::read("p.toml", &GOOD.replace("rto =", "rpo = \"5s\"\nrto =")).unwrap().warnings;
+    assert!(promised.iter().any(|problem| problem.field == "rpo"), "{promised:?}");
+}
+
+#[test]
+fn the_shipped_plans_of_databases_are_good_but_for_what_a_site_fills_in() {
+    for (name, text) in [
+        ("postgresql.toml", include_str!("../../../../deploy/plans/postgresql.toml")),
+        ("restore.toml", include_str!("../../../../deploy/plans/restore.toml")),
+    ] {
+        let plan = Plan::read(name, text).unwrap();
+        assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
+        let said = |name: &str| plan.say("en", name) != name;
+        assert!(plan.steps.iter().all(|step| said(&step.name)) && said(&plan.scenario), "English is missing");
+    }
 }
 
 #[test]

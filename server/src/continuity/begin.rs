@@ -7,13 +7,13 @@ use super::execute::{Pace, Run};
 use super::hold;
 use super::journal::{self, Despite, Fact};
 use super::machine::Verdict;
-use super::plan::{Approval, HostState, Library, Plan, read_folder, resolve};
+use super::plan::{Approval, HostState, HostTrouble, Library, Plan, read_folder, resolve};
 use super::reason::{Reason, say_all};
 use super::running::Claim;
 use super::seal;
 use crate::access::new_id;
 use crate::app::App;
-use crate::fleet::http::host_is_silent;
+use crate::fleet::http::{host_is_silent, wrong_clock};
 use crate::records::drill_approvals::{self, ApprovalRow};
 use crate::records::drills::{self, Drill, Ending};
 use crate::records::rusqlite::Connection;
@@ -90,12 +90,22 @@ pub(super) async fn fleet(app: &App) -> Result<Vec<HostState>, RecordsError> {
     Ok(hosts
         .into_iter()
         .map(|host| HostState {
-            silent: host_is_silent(app, &host, now),
+            trouble: trouble(app, &host, now),
             id: host.id,
             instance: host.instance,
             actions: host.actions,
         })
         .collect())
+}
+
+fn trouble(app: &App, host: &hosts::Host, now: Millis) -> Option<HostTrouble> {
+    if host_is_silent(app, host, now) {
+        Some(HostTrouble::Silent)
+    } else if app.presence.twins_since_ms(&host.id, now).is_some() {
+        Some(HostTrouble::Copied)
+    } else {
+        wrong_clock(app, host, now).map(|_| HostTrouble::WrongClock)
+    }
 }
 
 /// Longest reason to begin a drill though something stands against it, characters.

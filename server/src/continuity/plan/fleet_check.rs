@@ -13,10 +13,21 @@ pub struct HostState {
     pub id: String,
     /// Its `instance` label.
     pub instance: String,
-    /// Whether its agent is silent.
-    pub silent: bool,
+    /// Why nothing can be ordered there now, if so.
+    pub trouble: Option<HostTrouble>,
     /// What its own file allows.
     pub actions: Vec<ActionOffer>,
+}
+
+/// Why nothing can be ordered on a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostTrouble {
+    /// Its agent is silent.
+    Silent,
+    /// Two agents bear its identity: both would carry out what is ordered.
+    Copied,
+    /// Its clock is wrong: what it is to undo by itself at a time would come at another.
+    WrongClock,
 }
 
 /// Where a step is carried out.
@@ -86,13 +97,27 @@ pub enum FleetProblem {
         /// Host.
         host: String,
     },
+    /// Two agents bear the host's identity.
+    Copied {
+        /// Host.
+        host: String,
+    },
+    /// The host's clock is wrong.
+    WrongClock {
+        /// Host.
+        host: String,
+    },
 }
 
 impl FleetProblem {
     /// Field of the step that it is about.
     fn field(&self) -> &'static str {
         match self {
-            Self::HostNotNamed { .. } | Self::NotEnrolled { .. } | Self::Silent { .. } => "host",
+            Self::HostNotNamed { .. }
+            | Self::NotEnrolled { .. }
+            | Self::Silent { .. }
+            | Self::Copied { .. }
+            | Self::WrongClock { .. } => "host",
             Self::RpoNotMeasured => "rpo",
             Self::NobodyOffers { .. } | Self::SeveralOffer { .. } | Self::NotDefined { .. } => "action",
             Self::NoUndo { .. } => "undo",
@@ -123,6 +148,8 @@ impl FleetProblem {
                 vec![("host", host), ("action", action), ("seconds", seconds.to_string())],
             ),
             Self::Silent { host } => ("continuity.fleet.silent", vec![("host", host)]),
+            Self::Copied { host } => ("continuity.fleet.copied", vec![("host", host)]),
+            Self::WrongClock { host } => ("continuity.fleet.wrong_clock", vec![("host", host)]),
         };
         let text = rust_i18n::t!(key, locale = language).into_owned();
         values.iter().fold(text, |text, (name, value)| text.replace(&format!("%{{{name}}}"), value))
@@ -190,9 +217,11 @@ fn against(step: &Step, name: &str, found: &HostState) -> Vec<FleetProblem> {
             }
         }
     }
-    if found.silent {
-        problems.push(FleetProblem::Silent { host: host() });
-    }
+    problems.extend(found.trouble.map(|trouble| match trouble {
+        HostTrouble::Silent => FleetProblem::Silent { host: host() },
+        HostTrouble::Copied => FleetProblem::Copied { host: host() },
+        HostTrouble::WrongClock => FleetProblem::WrongClock { host: host() },
+    }));
     problems
 }
 
@@ -219,11 +248,11 @@ mod tests {
         Plan::read("lab.toml", &text.replace("action = ", &format!("{host}action = "))).unwrap()
     }
 
-    fn host(instance: &str, has_undo: bool, silent: bool) -> HostState {
+    fn host(instance: &str, has_undo: bool, trouble: Option<HostTrouble>) -> HostState {
         HostState {
             id: format!("id-{instance}"),
             instance: instance.to_owned(),
-            silent,
+            trouble,
             actions: vec![ActionOffer {
                 name: "lab-kill-a".to_owned(),
                 description: String::new(),
@@ -235,9 +264,9 @@ mod tests {
 
     #[test]
     fn a_step_without_a_host_goes_to_the_only_one_that_offers_its_action() {
-        let mut other = host("b", true, false);
+        let mut other = host("b", true, None);
         other.actions.clear();
-        let found = resolve(&plan(None), "lab.toml", &[other, host("a", true, false)]).unwrap();
+        let found = resolve(&plan(None), "lab.toml", &[other, host("a", true, None)]).unwrap();
         assert_eq!(found[0].as_ref().unwrap().instance, "a");
     }
 
@@ -247,12 +276,22 @@ mod tests {
             (plan(None), vec![], "step[0].action: no enrolled host offers lab-kill-a"),
             (
                 plan(None),
-                vec![host("a", true, false), host("b", true, false)],
+                vec![host("a", true, None), host("b", true, None)],
                 "possibly others: name the host",
             ),
-            (plan(Some("c")), vec![host("a", true, false)], "step[0].host: host c is not enrolled"),
-            (plan(Some("a")), vec![host("a", false, false)], "defines no undo of"),
-            (plan(Some("a")), vec![host("a", true, true)], "the agent of a is silent"),
+            (plan(Some("c")), vec![host("a", true, None)], "step[0].host: host c is not enrolled"),
+            (plan(Some("a")), vec![host("a", false, None)], "defines no undo of"),
+            (plan(Some("a")), vec![host("a", true, Some(HostTrouble::Silent))], "the agent of a is silent"),
+            (
+                plan(Some("a")),
+                vec![host("a", true, Some(HostTrouble::Copied))],
+                "two agents bear the identity",
+            ),
+            (
+                plan(Some("a")),
+                vec![host("a", true, Some(HostTrouble::WrongClock))],
+                "the clock of a is wrong",
+            ),
         ] {
             let found = resolve(&plan, "lab.toml", &hosts).unwrap_err();
             assert!(found[0].to_string().contains(wanted), "{} instead of {wanted}", found[0]);
@@ -263,7 +302,7 @@ mod tests {
 
     #[test]
     fn an_agent_that_may_run_longer_than_the_step_waits_is_refused() {
-        let mut slow = host("a", true, false);
+        let mut slow = host("a", true, None);
         slow.actions[0].timeout_seconds = 600;
         let found = resolve(&plan(None), "lab.toml", &[slow]).unwrap_err();
         assert!(found[0].reason.contains("is shorter than the 600 s"), "{}", found[0]);

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::schedule::{Blackout, Schedule};
 
 pub use approval::Approval;
-pub use fleet_check::{FleetProblem, HostState, ResolvedStep, resolve};
+pub use fleet_check::{FleetProblem, HostState, HostTrouble, ResolvedStep, resolve};
 pub use library::{Entry, Library, read_folder};
 pub use marker::{Marker, MarkerPath};
 pub use place::PlanProblem;

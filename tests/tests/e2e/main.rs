@@ -14,6 +14,7 @@ mod dashboards;
 mod differential;
 mod discovery;
 mod first_run;
+mod full_disk;
 mod history;
 mod incidents;
 mod prometheus_api;

@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! segment = magic "SIAGASP1" frame*
-//! frame   = length u32 | crc32 of payload u32 | payload        little endian; one payload is one collection
+//! frame   = length u32 | crc32 of payload u32 | payload        little endian; one payload is one collection;
+//!           the highest bit of the length: the frame begins anew, as the first of a segment does
 //! payload = time       zigzag varint, milliseconds, difference to the frame before (the first: to 0)
 //!           count      varint, number of samples
 //!           series     varint, number of new series; if not 0: varint length, snappy block of
@@ -20,8 +21,9 @@
 //!
 //! # Promises
 //! - A segment stands alone: the others may be missing. Old segments are never written again after a restart.
-//! - A frame is visible to the reader only when it is whole. After a crash, a cut or damaged frame ends its segment;
-//!   what stands before it is read. Values are told by their difference, so nothing behind damage can be.
+//! - A frame is visible to the reader only when it is whole. After a crash, a cut frame ends its segment.
+//! - Values are told by their difference, so what follows a damaged frame is lost up to the next that begins anew: one
+//!   does after [`ANEW_TIMES`] the bytes of the last that did. What is lost is counted, and said once.
 //! - What was not acknowledged is read again after a restart: a sample may be sent twice, never lost.
 //! - If the disk takes no more, collections go on in memory ([`MEMORY_BYTES`]), so that a full disk is still reported.
 //! - Beyond the bound the oldest segment is dropped and its samples are counted.
@@ -52,6 +54,11 @@ pub use segment::SpoolError;
 pub const SERVER: &str = "";
 /// A segment is closed when it has this size; a smaller bound of the whole makes it smaller.
 const SEGMENT_BYTES: u64 = 512 * 1024;
+/// A frame begins anew when so many times the bytes of the last one that did have followed it, and at least
+/// [`ANEW_BYTES`]: damage costs no more than that, and the spool is larger by no more than one such part.
+const ANEW_TIMES: u64 = 3;
+/// See [`ANEW_TIMES`].
+const ANEW_BYTES: u64 = 4 * 1024;
 /// Bytes that are kept in memory while the disk takes no more.
 pub const MEMORY_BYTES: u64 = 1024 * 1024;
 /// A segment in memory is closed at this size.
@@ -108,6 +115,10 @@ pub struct Spool {
     segments: VecDeque<Segment>,
     /// Encodes into the last segment; absent when the next collection begins a new one.
     encoder: Option<Encoder>,
+    /// Bytes of the last frame that began anew, and of those that followed it.
+    anew_bytes: (u64, u64),
+    /// Nothing more that is told by difference would be understood: the next collection begins a new segment.
+    is_cut_off: bool,
     /// One for each destination; the first is the server.
     readers: Vec<Reader>,
     next_number: u64,
@@ -132,6 +143,8 @@ impl Spool {
             max_bytes,
             segments,
             encoder: None,
+            anew_bytes: (0, 0),
+            is_cut_off: false,
             readers,
             next_number,
             counters,
@@ -182,11 +195,16 @@ impl Spool {
             self.close_segment();
         }
         let full = self.segments.back().is_some_and(|segment| segment.bytes() >= self.segment_limit(segment));
-        if full || self.encoder.as_ref().is_none_or(|encoder| !encoder.fits(recorder)) {
+        let cut_off = std::mem::take(&mut self.is_cut_off);
+        if full || cut_off || self.encoder.as_ref().is_none_or(|encoder| !encoder.fits(recorder)) {
             self.close_segment();
         }
         if self.encoder.is_none() {
             self.begin_segment(recorder.generation());
+        }
+        let (begun, followed) = self.anew_bytes;
+        if followed >= (begun * ANEW_TIMES).max(ANEW_BYTES) {
+            self.encoder = Some(Encoder::new(recorder.generation()));
         }
         if !self.try_append(time_ms, recorder) {
             // The encoder has told of series that did not reach the disk: begin again, in memory.
@@ -205,8 +223,11 @@ impl Spool {
         };
         self.frame.clear();
         frames::begin(&mut self.frame);
+        let anew = encoder.is_new();
         encoder.encode(time_ms, recorder, &mut self.frame);
-        frames::end(&mut self.frame);
+        frames::end(&mut self.frame, anew);
+        let bytes = self.frame.len() as u64;
+        self.anew_bytes = if anew { (bytes, 0) } else { (self.anew_bytes.0, self.anew_bytes.1 + bytes) };
         match segment.append(&self.frame) {
             Ok(()) => true,
             Err(error) => {
@@ -318,7 +339,8 @@ impl Spool {
         rows: &mut Vec<Row>,
     ) -> ReadFrame {
         let Some(reader) = self.readers.get_mut(reader) else { return ReadFrame::EndOfSegment };
-        let Some(segment) = self.segments.iter().find(|segment| segment.number() == at.segment) else {
+        let last = self.segments.back().map(Segment::number);
+        let Some(segment) = self.segments.iter_mut().find(|segment| segment.number() == at.segment) else {
             return ReadFrame::EndOfSegment;
         };
         let start = Position { segment: at.segment, offset: segment::HEADER_BYTES };
@@ -333,24 +355,58 @@ impl Spool {
         // Values are told by difference: what was read before must be read again to understand the rest.
         loop {
             let wanted = place.offset >= at.offset;
-            let frame = match segment.read(place.offset) {
-                Ok(Some(frame)) => frame,
+            let before = rows.len();
+            let read = segment.read(place.offset).map_err(|error| error.to_string());
+            let next = match read {
                 Ok(None) => {
                     reader.decoder = Some((place, decoder));
                     return ReadFrame::EndOfSegment;
                 }
-                Err(error) => return give_up_segment(reader, place, decoder, &error),
+                // Another numbering of series begins, or too much comes.
+                Ok(Some(frame))
+                    if wanted && may_refuse && (frame.anew || payload::count(&frame.payload) > room) =>
+                {
+                    reader.decoder = Some((place, decoder));
+                    return ReadFrame::TooMuch;
+                }
+                Ok(Some(frame)) => {
+                    if frame.anew {
+                        decoder = Decoder::default();
+                    }
+                    let decoded = decoder.decode(&frame.payload, rows);
+                    decoded.map(|()| frame.next).map_err(|error| error.to_string())
+                }
+                Err(error) => Err(error),
             };
-            if wanted && may_refuse && payload::count(&frame.payload) > room {
-                reader.decoder = Some((place, decoder));
-                return ReadFrame::TooMuch;
-            }
-            let before = rows.len();
-            if let Err(error) = decoder.decode(&frame.payload, rows) {
-                rows.truncate(before);
-                return give_up_segment(reader, place, decoder, &error);
-            }
-            place.offset = frame.next;
+            let next = match next {
+                Ok(next) => next,
+                Err(error) => {
+                    rows.truncate(before);
+                    let (gap, is_new) = segment.pass_damage(place.offset, decoder.last_count().max(1));
+                    // Not what had arrived before it was damaged.
+                    if is_new && gap.next.is_none_or(|next| next > at.offset) {
+                        self.counters.spool_dropped_samples.add(gap.samples);
+                        let (number, samples) = (segment.number(), gap.samples);
+                        tracing::warn!(
+                            error,
+                            segment = number,
+                            samples,
+                            "a part of the spool is damaged and lost"
+                        );
+                        self.is_cut_off |= gap.next.is_none() && last == Some(number);
+                    }
+                    match gap.next {
+                        Some(next) => place.offset = next,
+                        None => {
+                            // Its series are still needed for what was read; the place says that there is no more.
+                            reader.decoder = Some((Position { offset: u64::MAX, ..place }, decoder));
+                            return ReadFrame::EndOfSegment;
+                        }
+                    }
+                    continue;
+                }
+            };
+            place.offset = next;
             if wanted {
                 reader.decoder = Some((place, decoder));
                 return ReadFrame::Taken(place);
@@ -444,19 +500,6 @@ impl Spool {
             }
         }
     }
-}
-
-fn give_up_segment(
-    reader: &mut Reader,
-    at: Position,
-    decoder: Decoder,
-    error: &dyn std::error::Error,
-) -> ReadFrame {
-    let error = crate::error_chain(error);
-    tracing::warn!(error, segment = at.segment, "the rest of a spool segment is unreadable");
-    // Its series are still needed for what was read; the place says that it must not be read on.
-    reader.decoder = Some((Position { segment: at.segment, offset: u64::MAX }, decoder));
-    ReadFrame::EndOfSegment
 }
 
 enum ReadFrame {

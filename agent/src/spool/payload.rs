@@ -32,6 +32,11 @@ impl Encoder {
         Self { generation, numbers: vec![], values: vec![], shape: vec![], time_ms: 0, fresh: vec![] }
     }
 
+    /// Whether nothing was told yet: the next payload can be understood alone.
+    pub(super) fn is_new(&self) -> bool {
+        self.values.is_empty()
+    }
+
     /// Whether the recorder's places still mean what they meant.
     pub(super) fn fits(&self, recorder: &Recorder) -> bool {
         self.generation == recorder.generation() && self.values.len() < MAX_SERIES * 4
@@ -126,6 +131,11 @@ pub(super) struct Decoder {
 impl Decoder {
     pub(super) fn series(&self) -> &[Labels] {
         &self.series
+    }
+
+    /// Samples of the payload read last.
+    pub(super) fn last_count(&self) -> u64 {
+        self.shape.len() as u64
     }
 
     /// Reads a payload. After an error the decoder is of no use any more.

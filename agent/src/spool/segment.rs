@@ -1,6 +1,6 @@
 //! One segment, on disk or in memory, and the file that remembers what was acknowledged.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -55,12 +55,25 @@ pub(super) struct Segment {
     number: u64,
     bytes: u64,
     store: Store,
+    /// Damage that was met, by where it begins.
+    gaps: BTreeMap<u64, Gap>,
 }
 
 /// A frame that was read, and where the next one begins.
 pub(super) struct Frame {
     pub(super) payload: Vec<u8>,
     pub(super) next: u64,
+    /// It can be understood without those before it.
+    pub(super) anew: bool,
+}
+
+/// What damage costs: all from the damaged frame to the next that begins anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gap {
+    /// Where reading goes on; nothing behind can be understood if there is no such place.
+    pub(super) next: Option<u64>,
+    /// Samples lost. A frame that is damaged itself is taken for as large as its predecessor.
+    pub(super) samples: u64,
 }
 
 impl Segment {
@@ -81,11 +94,11 @@ impl Segment {
             drop(std::fs::remove_file(&path));
             return Err(failed("write", source));
         }
-        Ok(Self { number, bytes: HEADER_BYTES, store: Store::Disk { path, file } })
+        Ok(Self { number, bytes: HEADER_BYTES, store: Store::Disk { path, file }, gaps: BTreeMap::new() })
     }
 
     pub(super) fn in_memory(number: u64) -> Self {
-        Self { number, bytes: HEADER_BYTES, store: Store::Memory(MAGIC.to_vec()) }
+        Self { number, bytes: HEADER_BYTES, store: Store::Memory(MAGIC.to_vec()), gaps: BTreeMap::new() }
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -125,17 +138,56 @@ impl Segment {
         let mut head = [0; frames::HEAD_BYTES];
         self.read_at(&mut head, offset)?;
         let damaged = SpoolError::Damaged { offset };
-        let Some((length, checksum)) = frames::parse_head(head) else { return Err(damaged) };
-        let next = head_end + length as u64;
+        let Some(head) = frames::parse_head(head) else { return Err(damaged) };
+        let next = head_end + head.length as u64;
         if next > self.bytes {
-            return Ok(None);
+            // A wrong length looks like a cut, but has frames behind it.
+            let is_cut = self.find_gap(offset, 0) == Gap { next: None, samples: 0 };
+            return if is_cut { Ok(None) } else { Err(damaged) };
         }
-        let mut payload = vec![0; length];
+        let mut payload = vec![0; head.length];
         self.read_at(&mut payload, head_end)?;
-        if crc32fast::hash(&payload) != checksum {
+        if crc32fast::hash(&payload) != head.checksum {
             return Err(damaged);
         }
-        Ok(Some(Frame { payload, next }))
+        Ok(Some(Frame { payload, next, anew: head.anew || offset == HEADER_BYTES }))
+    }
+
+    /// Looks for the next frame that begins anew behind the damaged one at `offset`; `usual` samples are those of a
+    /// damaged frame. Also says whether this damage was not known yet.
+    pub(super) fn pass_damage(&mut self, offset: u64, usual: u64) -> (Gap, bool) {
+        if let Some(gap) = self.gaps.get(&offset) {
+            return (*gap, false);
+        }
+        let gap = self.find_gap(offset, usual);
+        self.gaps.insert(offset, gap);
+        (gap, true)
+    }
+
+    fn find_gap(&self, offset: u64, usual: u64) -> Gap {
+        let mut samples = usual;
+        let mut bytes = vec![0; usize::try_from(self.bytes.saturating_sub(offset)).unwrap_or(0)];
+        if self.read_at(&mut bytes, offset).is_err() {
+            return Gap { next: None, samples };
+        }
+        let (mut at, mut in_order) = (1, false);
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            match frames::parse(rest) {
+                Some((true, _)) => return Gap { next: Some(offset + at as u64), samples },
+                Some((false, payload)) => {
+                    samples += payload::count(payload) as u64;
+                    at += frames::HEAD_BYTES + payload.len();
+                    in_order = true;
+                }
+                None => {
+                    if std::mem::take(&mut in_order) {
+                        samples += usual;
+                    }
+                    at += 1;
+                }
+            }
+        }
+        Gap { next: None, samples }
     }
 
     fn read_at(&self, out: &mut [u8], offset: u64) -> Result<(), SpoolError> {
@@ -152,16 +204,28 @@ impl Segment {
         }
     }
 
-    /// Samples in frames at or behind `offset`, as far as they are readable.
+    /// Samples in frames at or behind `offset`, those that damage cost and that were not counted yet among them.
     pub(super) fn count_samples(&self, offset: u64) -> u64 {
-        let (mut at, mut samples) = (HEADER_BYTES, 0);
-        while let Ok(Some(frame)) = self.read(at) {
-            if at >= offset {
-                samples += payload::count(&frame.payload) as u64;
-            }
-            at = frame.next;
+        let (mut at, mut samples, mut usual) = (HEADER_BYTES, 0, 0);
+        loop {
+            let (count, next) = match self.read(at) {
+                Ok(Some(frame)) => {
+                    usual = payload::count(&frame.payload) as u64;
+                    (usual, Some(frame.next))
+                }
+                Ok(None) => return samples,
+                Err(_) => match self.gaps.get(&at) {
+                    Some(known) => (0, known.next),
+                    None => {
+                        let gap = self.find_gap(at, usual);
+                        (gap.samples, gap.next)
+                    }
+                },
+            };
+            samples += if at >= offset { count } else { 0 };
+            let Some(next) = next else { return samples };
+            at = next;
         }
-        samples
     }
 
     /// Makes sure that what was written outlives a power cut.
@@ -241,7 +305,9 @@ fn open(path: PathBuf, number: u64) -> Option<Segment> {
     let mut magic = [0; MAGIC.len()];
     file.read_exact_at(&mut magic, 0).ok()?;
     let bytes = file.metadata().ok()?.len();
-    (&magic == MAGIC).then_some(Segment { number, bytes, store: Store::Disk { path, file } })
+    let segment = Segment { number, bytes, store: Store::Disk { path, file }, gaps: BTreeMap::new() };
+    // The mark may be what is damaged.
+    (&magic == MAGIC || segment.find_gap(0, 0).next.is_some()).then_some(segment)
 }
 
 /// Name of the file of a destination; the server has none.

@@ -224,6 +224,66 @@ fn a_damaged_acknowledgement_costs_a_repetition_and_no_sample() {
     assert_eq!(drain(&mut spool, 100), times(1..6));
 }
 
+/// Overwrites bytes of a segment, as a bad sector would.
+fn overwrite(file: &Path, at: u64, bytes: &[u8]) {
+    use std::os::unix::fs::FileExt as _;
+    std::fs::OpenOptions::new().write(true).open(file).unwrap().write_all_at(bytes, at).unwrap();
+}
+
+#[test]
+fn damage_while_the_server_is_away_costs_little_and_is_counted_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut spool, counters) = open(dir.path(), 1 << 20);
+    let mut recorder = Recorder::default();
+    append(&mut spool, &mut recorder, 1..300);
+    let file = &segment_files(dir.path())[0];
+    overwrite(file, file.metadata().unwrap().len() / 2, &[0xaa; 64]);
+    std::fs::write(dir.path().join("acked"), b"damaged").unwrap();
+    let mut got = drain(&mut spool, 10);
+    let lost = counters.spool_dropped_samples.get();
+    assert!(lost > 0 && lost < 80 * 50, "{lost}");
+    assert!(got.contains(&299_000), "what is behind the damage is found again");
+    append(&mut spool, &mut recorder, 300..310);
+    got.extend(drain(&mut spool, 10));
+    assert!(got.is_sorted() && got.ends_with(&times(300..310)));
+    assert_eq!(counters.spool_dropped_samples.get(), lost, "counted once");
+    assert!((got.len() as u64 * 50 + lost).abs_diff(309 * 50) <= 2 * 50, "{} and {lost}", got.len());
+}
+
+#[test]
+fn damage_in_what_is_being_written_costs_no_later_collection() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut spool, counters) = open(dir.path(), 1 << 20);
+    let mut recorder = Recorder::default();
+    append(&mut spool, &mut recorder, 1..6);
+    let file = &segment_files(dir.path())[0];
+    let third = file.metadata().unwrap().len();
+    append(&mut spool, &mut recorder, 6..9);
+    overwrite(file, third + 20, &[0xaa; 4]);
+    assert_eq!(drain(&mut spool, 100), times(1..6));
+    for _ in 0..3 {
+        assert!(spool.next_batch(SERVER, usize::MAX, 10).is_none());
+    }
+    assert_eq!(counters.spool_dropped_samples.get(), 3 * 50);
+    append(&mut spool, &mut recorder, 9..12);
+    assert_eq!(drain(&mut spool, 100), times(9..12));
+    assert_eq!(counters.spool_dropped_samples.get(), 3 * 50);
+}
+
+#[test]
+fn a_segment_whose_first_bytes_are_damaged_is_read_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut spool, _) = open(dir.path(), 1 << 20);
+    append(&mut spool, &mut Recorder::default(), 1..300);
+    spool.flush();
+    drop(spool);
+    overwrite(&segment_files(dir.path())[0], 0, &[0xaa; 64]);
+    let (mut spool, counters) = open(dir.path(), 1 << 20);
+    let got = drain(&mut spool, 100);
+    let lost = counters.spool_dropped_samples.get();
+    assert!(got.ends_with(&[299_000]) && lost > 0, "{} and {lost}", got.len());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -242,6 +302,26 @@ proptest! {
         let kept = drain(&mut spool, 100);
         prop_assert_eq!(&kept, &times(1..1 + u32::try_from(kept.len()).unwrap()));
         prop_assert_eq!(kept.len() == 19, cut == 0);
+    }
+
+    #[test]
+    fn any_damage_costs_a_part_and_what_is_lost_is_counted(
+        at in 8u64..20_000, bytes in prop::collection::vec(any::<u8>(), 1..64)
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut spool, counters) = open(dir.path(), 1 << 20);
+        append(&mut spool, &mut Recorder::default(), 1..200);
+        spool.flush();
+        drop(spool);
+        let file = &segment_files(dir.path())[0];
+        let end = file.metadata().unwrap().len();
+        overwrite(file, at.min(end - bytes.len() as u64), &bytes);
+        let (mut spool, _) = (Spool::open(dir.path(), 1 << 20, Arc::clone(&counters)).unwrap(), ());
+        let got = drain(&mut spool, 100);
+        let lost = counters.spool_dropped_samples.get();
+        prop_assert!(got.is_sorted() && got.len() > 100, "{}", got.len());
+        // A damaged frame at the very beginning has no predecessor that it is taken for as large as.
+        prop_assert!((got.len() as u64 * 50 + lost).abs_diff(199 * 50) <= 2 * 50, "{} and {lost}", got.len());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Builds the parts, holds what they share, and stops them in order.
 
+pub(crate) mod ballast;
 pub mod http;
 mod own_metrics;
 mod run;

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{App, OwnMetrics, Parts, Tasks};
+use super::{App, OwnMetrics, Parts, Tasks, ballast};
 use crate::access::{FIRST_RUN_FILE, ensure_first_user, signing_key};
 use crate::config::{Config, LiveConfig, watch as watch_config};
 use crate::continuity::{Emergencies, JOURNAL_KEY_FILE, RunningDrill};
@@ -60,42 +60,53 @@ pub async fn run(config: Config, config_file: Option<PathBuf>) -> anyhow::Result
 
 pub(crate) async fn open(config: Config, stopping: watch::Receiver<bool>) -> anyhow::Result<App> {
     let app = tokio::task::spawn_blocking(move || {
-        let data_dir = config.storage.data_dir.clone();
-        std::fs::create_dir_all(&data_dir)
-            .with_context(|| format!("cannot create {}", data_dir.display()))?;
-        let records = Records::open(&data_dir)?;
-        let scheme = if config.http.tls_certificate.is_some() { "https" } else { "http" };
-        let url = format!("{scheme}://{}", config.http.listen);
-        if let Some(first) = ensure_first_user(&records, &data_dir, &url, now_ms())? {
-            let file = data_dir.join(FIRST_RUN_FILE);
-            tracing::info!(user = first.user, file = %file.display(), "first start: the password is in the file");
+        loop {
+            match open_parts(config.clone(), stopping.clone()) {
+                Err(error) if ballast::is_full(&error) && ballast::release(&config.storage.data_dir) => {
+                    let error = format!("{error:#}");
+                    tracing::error!(error, "the disk is full: a part of the ballast is let go to start");
+                }
+                opened => return opened,
+            }
         }
-        let started_at_ms = now_ms();
-        let presence = Presence::open(&records, started_at_ms)?;
-        let rules = Rules::open(&config.rules, &records)?;
-        let config = LiveConfig::new(config);
-        anyhow::Ok(App::new(Parts {
-            records,
-            rules,
-            metrics: Metrics::open(&config)?,
-            presence,
-            order_key: signing_key::load_or_create(&data_dir.join(ORDER_KEY_FILE))?,
-            journal_key: signing_key::load_or_create(&data_dir.join(JOURNAL_KEY_FILE))?,
-            order_news: watch::Sender::new(0),
-            answer_news: watch::Sender::new(0),
-            running_drill: RunningDrill::default(),
-            emergencies: Emergencies::default(),
-            tasks: Tasks::default(),
-            forecasting: crate::capacity::Forecasting::default(),
-            anomalies: crate::capacity::Anomalies::default(),
-            pdf_turns: crate::reports::pdf::PdfTurns::default(),
-            own_metrics: OwnMetrics::new()?,
-            started_at_ms,
-            stopping,
-            config,
-        }))
     });
     app.await?
+}
+
+fn open_parts(config: Config, stopping: watch::Receiver<bool>) -> anyhow::Result<App> {
+    let data_dir = config.storage.data_dir.clone();
+    std::fs::create_dir_all(&data_dir).with_context(|| format!("cannot create {}", data_dir.display()))?;
+    let records = Records::open(&data_dir)?;
+    let scheme = if config.http.tls_certificate.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", config.http.listen);
+    if let Some(first) = ensure_first_user(&records, &data_dir, &url, now_ms())? {
+        let file = data_dir.join(FIRST_RUN_FILE);
+        tracing::info!(user = first.user, file = %file.display(), "first start: the password is in the file");
+    }
+    let started_at_ms = now_ms();
+    let presence = Presence::open(&records, started_at_ms)?;
+    let rules = Rules::open(&config.rules, &records)?;
+    let config = LiveConfig::new(config);
+    Ok(App::new(Parts {
+        records,
+        rules,
+        metrics: Metrics::open(&config)?,
+        presence,
+        order_key: signing_key::load_or_create(&data_dir.join(ORDER_KEY_FILE))?,
+        journal_key: signing_key::load_or_create(&data_dir.join(JOURNAL_KEY_FILE))?,
+        order_news: watch::Sender::new(0),
+        answer_news: watch::Sender::new(0),
+        running_drill: RunningDrill::default(),
+        emergencies: Emergencies::default(),
+        tasks: Tasks::default(),
+        forecasting: crate::capacity::Forecasting::default(),
+        anomalies: crate::capacity::Anomalies::default(),
+        pdf_turns: crate::reports::pdf::PdfTurns::default(),
+        own_metrics: OwnMetrics::new()?,
+        started_at_ms,
+        stopping,
+        config,
+    }))
 }
 
 fn start_tasks(app: &App) -> JoinSet<()> {

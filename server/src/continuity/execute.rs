@@ -23,7 +23,7 @@ use super::seal;
 use super::stop_conditions;
 use super::targets::figures;
 use crate::access::new_id;
-use crate::app::App;
+use crate::app::{App, ballast};
 use crate::fleet::orders;
 use crate::records::drills::{self, Ending};
 use crate::records::{RecordsError, audit, hosts};
@@ -230,9 +230,28 @@ impl Run {
 
     /// Writes a fact down, then lets it count.
     pub(super) async fn record(&mut self, fact: Fact) -> anyhow::Result<()> {
-        let (id, written, now) = (self.drill_id.clone(), fact.clone(), now_ms());
-        self.app.records.run(move |db| journal::append(db, &id, now, &written)).await?;
+        let now = now_ms();
+        loop {
+            let (id, written) = (self.drill_id.clone(), fact.clone());
+            match self.app.records.run(move |db| journal::append(db, &id, now, &written)).await {
+                Ok(()) => break,
+                Err(error) => self.make_room(error.into())?,
+            }
+        }
         self.take(&fact, now);
+        Ok(())
+    }
+
+    /// A disk that fills up during a drill must not stand between a fault and its undo.
+    fn make_room(&self, error: anyhow::Error) -> anyhow::Result<()> {
+        let folder = self.app.config.current().storage.data_dir.clone();
+        if !ballast::relieve(&folder, &error) {
+            return Err(error);
+        }
+        tracing::error!(
+            error = format!("{error:#}"),
+            "the disk is full: a part of the ballast is let go for a drill"
+        );
         Ok(())
     }
 
@@ -470,7 +489,9 @@ impl Run {
             expires_at_ms,
             undo_at_ms: note.undo_at_ms,
         };
-        orders::send(&self.app, order).await?;
+        while let Err(error) = orders::send(&self.app, order.clone()).await {
+            self.make_room(error.into())?;
+        }
         self.wait(note).await
     }
 

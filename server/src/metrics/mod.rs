@@ -14,9 +14,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context as _;
 use siaga_promql::{Answer, Engine, EngineOptions, MemoryPool, Query, Reservation};
 use siaga_protocol::metric_names::JOB;
-use siaga_tsdb::{Batch, Labels, Limits, Matcher, Options, SeriesSamples, Synchronous, Tsdb};
+use siaga_tsdb::{Batch, Labels, Limits, Matcher, Options, Repair, SeriesSamples, Synchronous, Tsdb};
 use tokio::sync::Semaphore;
 
+use crate::app::ballast;
 use crate::config::{self, LiveConfig};
 use crate::time::{Millis, now_ms};
 
@@ -86,8 +87,8 @@ pub struct Metrics {
     memory: Arc<MemoryPool>,
     /// Kibibytes of messages that may be in memory unpacked.
     writing: Arc<Semaphore>,
-    /// Whether the server's own samples, which come all the time, were stored the last time.
-    storing: Arc<AtomicBool>,
+    /// Whether the disk had room when upkeep looked last.
+    has_room: Arc<AtomicBool>,
     /// Types and help of metrics.
     pub catalogue: Catalogue,
 }
@@ -106,6 +107,8 @@ impl Metrics {
     pub fn open(config: &LiveConfig) -> anyhow::Result<Self> {
         let current = config.current();
         let store = Tsdb::open(store_options(&current)).context("cannot open the store of time series")?;
+        tell_damage(&store);
+        let has_room = ballast::keep(&current.storage.data_dir);
         let most_at_once = current.query.max_concurrent.max(1);
         Ok(Self {
             store,
@@ -114,7 +117,7 @@ impl Metrics {
             most_at_once,
             memory: Arc::new(MemoryPool::new(current.query.max_memory_bytes)),
             writing: Arc::new(Semaphore::new(WRITING_KIB as usize)),
-            storing: Arc::new(AtomicBool::new(true)),
+            has_room: Arc::new(AtomicBool::new(has_room)),
             catalogue: Catalogue::default(),
         })
     }
@@ -162,15 +165,14 @@ impl Metrics {
             return Ok(());
         }
         let append = |store: &Tsdb| store.append(Batch { source: OWN_SOURCE, series }, now_ms());
-        let appended = self.with_store(0, append).await.unwrap_or(Err(AppendError::Closed)).map(drop);
-        self.storing.store(!matches!(appended, Err(AppendError::Storage(_))), Ordering::Relaxed);
-        appended
+        self.with_store(0, append).await.unwrap_or(Err(AppendError::Closed)).map(drop)
     }
 
-    /// Whether samples can be stored, as far as is known.
+    /// Whether samples can be stored, as far as is known: those that came last were, whoever brought them, and the
+    /// disk has room.
     #[must_use]
     pub fn is_storing(&self) -> bool {
-        self.storing.load(Ordering::Relaxed)
+        self.store.is_storing() && self.has_room.load(Ordering::Relaxed)
     }
 
     /// Evaluates a query at one time.
@@ -358,7 +360,9 @@ impl Metrics {
     /// If the store cannot be read or written.
     pub async fn maintain(&self) -> anyhow::Result<()> {
         let store = self.store.clone();
+        let (has_room, folder) = (Arc::clone(&self.has_room), self.config.current().storage.data_dir.clone());
         spawn(move || {
+            has_room.store(ballast::keep(&folder), Ordering::Relaxed);
             // One call does a bounded amount; the rest comes at the next interval at the latest.
             for _ in 0..64 {
                 if !store.maintain(now_ms())?.more {
@@ -369,6 +373,24 @@ impl Metrics {
         })
         .await
         .context("upkeep was interrupted")?
+    }
+}
+
+/// Says what was found damaged when the store was opened.
+fn tell_damage(store: &Tsdb) {
+    let rows = store.stats().map_or(0, |stats| stats.damaged_rows);
+    match store.repair() {
+        Some(Repair::Rebuilt { aside }) => tracing::error!(
+            rows,
+            aside = %aside.display(),
+            "the store of time series was damaged: it was made anew of what could be read, the damaged file was set aside"
+        ),
+        Some(Repair::Failed(error)) => {
+            let error = error.to_string();
+            tracing::error!(rows, error, "the store of time series is damaged and could not be made anew");
+        }
+        None if rows > 0 => tracing::warn!(rows, "rows of the store of time series are damaged"),
+        None => {}
     }
 }
 

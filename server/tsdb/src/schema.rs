@@ -49,16 +49,19 @@ pub(crate) fn open_writer(path: &Path, synchronous: Synchronous) -> Result<(Conn
 
 fn prepare(connection: &mut Connection, synchronous: Synchronous) -> rusqlite::Result<i64> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "page_size", PAGE_SIZE)?;
-    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
+    if tables == 0 {
+        connection.pragma_update(None, "page_size", PAGE_SIZE)?;
+        // Writes to the file each time: a full disk must not keep an old store from being read.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+    }
     connection.pragma_update(None, "synchronous", synchronous.pragma())?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", WAL_LIMIT_BYTES)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     let application: i64 = connection.pragma_query_value(None, "application_id", |r| r.get(0))?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
     if tables > 0 {
         return Ok(if application == APPLICATION_ID { version } else { -1 });
     }

@@ -16,6 +16,8 @@ pub struct Server {
     pub api: Api,
     folder: TempDir,
     child: Option<Child>,
+    /// The data folder is a disk of its own.
+    is_mounted: bool,
 }
 
 impl Server {
@@ -40,8 +42,32 @@ impl Server {
         Self::start_at(api, &keys, "[rules]\ndefaults = false\n").await
     }
 
-    async fn start_at(api: Api, http: &str, further: &str) -> anyhow::Result<Self> {
+    /// Starts a server whose data is on a disk of this size, in memory. Needs the right to mount.
+    ///
+    /// # Errors
+    /// If the disk cannot be mounted or the server does not start.
+    pub async fn start_on_small_disk(mebibytes: u32, further: &str) -> anyhow::Result<Self> {
+        let url = format!("http://127.0.0.1:{}", free_port());
         let folder = tempfile::tempdir()?;
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data)?;
+        run(Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "tmpfs"])
+            .arg(&data))?;
+        Self::start_in(folder, true, Api::new(&url, ""), "", further).await
+    }
+
+    async fn start_at(api: Api, http: &str, further: &str) -> anyhow::Result<Self> {
+        Self::start_in(tempfile::tempdir()?, false, api, http, further).await
+    }
+
+    async fn start_in(
+        folder: TempDir,
+        is_mounted: bool,
+        api: Api,
+        http: &str,
+        further: &str,
+    ) -> anyhow::Result<Self> {
         let listen = api.url.split("://").nth(1).context("the address has no scheme")?.to_owned();
         let data = folder.path().join("data");
         let config = format!(
@@ -49,7 +75,7 @@ impl Server {
             data.display()
         );
         std::fs::write(folder.path().join("server.toml"), config)?;
-        let mut server = Self { api, folder, child: None };
+        let mut server = Self { api, folder, child: None, is_mounted };
         server.launch().await?;
         let first = std::fs::read(data.join("first-run.json"))?;
         let first: serde_json::Value = serde_json::from_slice(&first)?;
@@ -83,6 +109,14 @@ impl Server {
     /// # Errors
     /// If it does not become ready.
     pub async fn launch(&mut self) -> anyhow::Result<()> {
+        self.launch_until("/readyz").await
+    }
+
+    /// Starts the process (again) and waits until this path answers with success.
+    ///
+    /// # Errors
+    /// If it does not come to that.
+    pub async fn launch_until(&mut self, path: &str) -> anyhow::Result<()> {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -94,7 +128,7 @@ impl Server {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()?;
-        let ready = || self.api.nameless(reqwest::Method::GET, "/readyz").send();
+        let ready = || self.api.nameless(reqwest::Method::GET, path).send();
         let end = Instant::now() + Duration::from_secs(60);
         loop {
             if let Some(status) = child.try_wait()? {
@@ -162,6 +196,11 @@ impl Drop for Server {
     fn drop(&mut self) {
         if self.child.is_some() && self.kill().is_err() {
             // It is gone already.
+        }
+        if self.is_mounted
+            && let Err(error) = run(Command::new("umount").arg("--lazy").arg(self.data_dir()))
+        {
+            eprintln!("server: the disk of the test stays mounted: {error}");
         }
         if std::thread::panicking() {
             let log = self.log().unwrap_or_default();

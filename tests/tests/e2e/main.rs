@@ -18,6 +18,7 @@ mod discovery;
 mod drill_faults;
 mod emergency;
 mod first_run;
+mod full_disk;
 mod history;
 mod incidents;
 mod network_actions;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
 use crate::api::{Api, ApiError};
-use crate::config::{Config, Server, ServerUrl, Target};
+use crate::config::{Config, Server, ServerUrl, Target, guard};
 use crate::counters::Counters;
 use crate::discovery::Discovery;
 use crate::services::Boards;
@@ -52,7 +52,7 @@ impl Running {
 
 fn read_token(path: &Path) -> Result<String, ApiError> {
     let text =
-        std::fs::read_to_string(path).map_err(|source| ApiError::TokenFile { path: path.into(), source })?;
+        guard::read_secret(path).map_err(|source| ApiError::TokenFile { path: path.into(), source })?;
     Ok(text.trim().to_owned())
 }
 

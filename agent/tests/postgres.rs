@@ -84,7 +84,7 @@ async fn ask(socket: &Path, user: &str) -> String {
          [[services.postgres.probes]]\nname = \"count\"\nsql = \"SELECT 42, 'x' UNION ALL SELECT 1, 'y'\"\n\
          [[services.postgres.probes]]\nname = \"many\"\nsql = \"SELECT 'x' FROM generate_series(1, 100000)\"\n\
          [[services.postgres.probes]]\nname = \"locked\"\nsql = \"SELECT count(*) FROM rahasia\"\n\
-         [[services.postgres.probes]]\nname = \"writes\"\nsql = \"CREATE TABLE t ()\"\n",
+         [[services.postgres.probes]]\nname = \"writes\"\nsql = \"SELECT nextval('urutan')\"\n",
         socket.display()
     );
     let config = Config::parse(&config, Path::new("test.toml")).unwrap();
@@ -98,10 +98,28 @@ async fn ask(socket: &Path, user: &str) -> String {
     recorder.to_text()
 }
 
+#[test]
+fn a_question_of_the_hosts_own_is_one_select() {
+    for sql in [
+        "CREATE TABLE t ()",
+        "COPY t TO PROGRAM 'sh'",
+        "SELECT 1; DROP TABLE t",
+        "SET default_transaction_read_only = off",
+    ] {
+        let config = format!(
+            "[[services.postgres]]\nname = \"spse\"\nuser = \"siaga\"\n\
+             [[services.postgres.probes]]\nname = \"x\"\nsql = \"{sql}\"\n"
+        );
+        let error = Config::parse(&config, Path::new("test.toml")).unwrap_err().to_string();
+        assert!(error.contains("sql must be"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_database_server_tells_its_figures_to_a_role_that_may_only_monitor() {
     let database = Database::start();
-    let sql = "CREATE ROLE siaga LOGIN; GRANT pg_monitor TO siaga; CREATE TABLE rahasia (isi text)";
+    let sql = "CREATE ROLE siaga LOGIN; GRANT pg_monitor TO siaga; CREATE TABLE rahasia (isi text); \
+               CREATE SEQUENCE urutan; GRANT ALL ON urutan TO siaga";
     let (admin, connection) = tokio_postgres::Config::new()
         .host_path(database.socket())
         .user("admin")
@@ -146,6 +164,12 @@ async fn a_database_server_tells_its_figures_to_a_role_that_may_only_monitor() {
         assert_eq!(value(&format!("probe_{series}")), expected, "{series}");
     }
     assert!(!text.contains("LOCK TABLE") && !text.contains("rahasia"), "a query's text has left: {text}");
+
+    // A superuser's SELECT could read every file of the server.
+    let text = ask(database.socket(), "admin").await;
+    assert!(text.contains("pg_up{server=\"spse\"} 1\n"), "{text}");
+    assert!(text.contains("probe_success{probe=\"count\",target=\"spse\"} 0\n"), "{text}");
+    assert!(!text.contains("probe_sql_value"), "{text}");
 
     let text = ask(database.socket(), "nobody").await;
     assert!(text.contains("probe_success{probe=\"count\",target=\"spse\"} 0\n"), "{text}");

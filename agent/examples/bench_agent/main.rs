@@ -5,6 +5,10 @@
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
 mod beside;
+mod delivered;
+#[path = "../../tests/common/old_kernel.rs"]
+mod old_kernel;
+mod replay;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +20,6 @@ use siaga_agent::counters::Counters;
 use siaga_agent::samples::Recorder;
 use siaga_agent::spool::{SERVER, Spool};
 
-const DAY_COLLECTIONS: u32 = 24 * 3_600 / 15;
 /// Collections before measuring begins.
 const WARM_UP: u32 = 500;
 
@@ -40,37 +43,12 @@ fn row(what: &str, value: f64, unit: &str, target: Option<f64>) {
     println!("{what:<46} {value:>12.3} {unit:<8} {mark}");
 }
 
-/// A busy day of 300 series, made up: a third clock ticks, a third bytes and packets that grow by random amounts, a
-/// third gauges of which half move by random pages. Gives bytes and samples.
-fn spool_a_day() -> anyhow::Result<(f64, f64)> {
-    let folder = tempfile::tempdir()?;
-    let mut spool = Spool::open(folder.path(), 1 << 30, Arc::new(Counters::default()))?;
-    let (mut recorder, mut seed) = (Recorder::default(), 1_u64);
-    let mut random = move |below: u64| {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (seed >> 33) % below
-    };
-    let mut values = [0_u64; 300];
-    for collection in 0..DAY_COLLECTIONS {
-        recorder.begin();
-        for (place, value) in values.iter_mut().enumerate() {
-            let name = format!("node_example_{place}_total");
-            match place % 6 {
-                0 | 1 => *value += random(1_500),
-                2 => *value += random(10_000_000),
-                3 => *value += random(5_000),
-                4 => *value = (1 << 32) + random(1 << 16) * 4_096,
-                _ => *value = 1 << 33,
-            }
-            let scale = if place % 6 < 2 { 100.0 } else { 1.0 };
-            recorder.counter(&name, &[("device", "sda")], *value as f64 / scale);
-        }
-        recorder.end();
-        spool.append(i64::from(collection) * 15_000, &recorder);
-    }
-    spool.flush();
-    let files = std::fs::read_dir(folder.path())?.flatten().filter_map(|entry| entry.metadata().ok());
-    Ok((files.map(|meta| meta.len()).sum::<u64>() as f64, f64::from(DAY_COLLECTIONS) * 300.0))
+/// Bytes that the program holds of the allocator.
+#[expect(unsafe_code, reason = "the C library has no safe wrapper for it")]
+fn allocated_kib() -> f64 {
+    // SAFETY: it has no arguments and only reads the allocator's own counts.
+    let info = unsafe { libc::mallinfo2() };
+    (info.uordblks + info.hblkhd) as f64 / 1024.0
 }
 
 /// Many collections into a spool, as fast as they go: cost of one, and what is left in memory.
@@ -81,10 +59,10 @@ async fn alone(collections: u32) -> anyhow::Result<()> {
     let mut recorder = Recorder::default();
     let mut spool = Spool::open(folder.path(), 16 << 20, Arc::new(Counters::default()))?;
     let mut time = 0;
-    let (mut memory, mut before) = (0.0, 0.0);
+    let (mut memory, mut allocated, mut before) = (0.0, 0.0, 0.0);
     for collection in 0..collections + WARM_UP {
         if collection == WARM_UP {
-            (memory, before) = (resident_kib(), cpu_ms());
+            (memory, allocated, before) = (resident_kib(), allocated_kib(), cpu_ms());
         }
         runner.collect(&mut recorder).await;
         time += 15_000;
@@ -96,10 +74,11 @@ async fn alone(collections: u32) -> anyhow::Result<()> {
         }
     }
     let spent = (cpu_ms() - before) / f64::from(collections);
-    let growth = resident_kib() - memory;
+    let (growth, grown) = (resident_kib() - memory, allocated_kib() - allocated);
     row("series of this machine", recorder.samples().len() as f64, "", None);
     row("CPU a collection, without sending", spent, "ms", None);
-    row(&format!("memory growth over {collections} collections"), growth, "KiB", Some(64.0));
+    row(&format!("allocation growth, {collections} collections"), grown, "KiB", Some(16.0));
+    row(&format!("resident growth, {collections} collections"), growth, "KiB", Some(64.0));
     Ok(())
 }
 
@@ -110,8 +89,6 @@ async fn main() -> anyhow::Result<()> {
     let collections: u32 = words.next().map_or(Ok(10_000), |word| word.parse())?;
     beside::run(Path::new(&agent)).await?;
     alone(collections).await?;
-    let (bytes, samples) = spool_a_day()?;
-    row("spool, bytes a sample", bytes / samples, "B", None);
-    row("spool, a day of 300 series", bytes / f64::from(1 << 20), "MiB", Some(8.0));
-    Ok(())
+    replay::run().await?;
+    delivered::run(Path::new(&agent))
 }

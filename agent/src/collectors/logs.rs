@@ -8,6 +8,7 @@ use std::fs::{File, Metadata};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use super::{CollectError, Collector, value};
+use crate::config::guard;
 use crate::config::services::{Log, Watched};
 use crate::samples::Output;
 use crate::source::Source;
@@ -68,7 +69,7 @@ impl Followed {
             let is_same = |now: &Metadata| {
                 file.metadata().is_ok_and(|before| (before.dev(), before.ino()) == (now.dev(), now.ino()))
             };
-            let now = std::fs::metadata(&self.log.path);
+            let now = std::fs::metadata(&*self.log.path);
             // As long as there is no new file, or bytes are left in the old one, the old one is followed.
             if left == 0 || now.as_ref().map_or(true, is_same) {
                 self.open = Some((file, offset));
@@ -76,7 +77,7 @@ impl Followed {
             }
             self.begin_line(0);
         }
-        let file = File::open(&self.log.path)?;
+        let file = guard::open_readable(&self.log.path, true)?;
         let start = if self.begun { 0 } else { file.metadata()?.len() };
         let offset = self.read_on(&file, start, &mut left, chunk)?;
         self.open = Some((file, offset));

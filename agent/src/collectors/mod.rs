@@ -5,24 +5,33 @@
 //! Collectors know neither spool nor network. The root folder is given, so that a folder can stand in for the kernel.
 
 mod arp;
+mod bonding;
 mod conntrack;
 mod cpu;
+mod cpufreq;
+mod devices;
 mod diskstats;
+mod edac;
 mod entropy;
 mod filefd;
 pub mod filesystem;
+mod hwmon;
+mod ipvs;
 mod loadavg;
 pub mod logs;
+mod mdadm;
 mod meminfo;
 mod netclass;
 mod netdev;
 mod netstat;
+mod nfs;
 mod os;
 mod own;
 mod pressure;
 mod process_groups;
 mod processes;
 pub mod runner;
+mod schedstat;
 mod selinux;
 mod sockstat;
 mod softnet;
@@ -33,6 +42,7 @@ mod timex;
 mod udp_queues;
 mod uname;
 mod vmstat;
+mod xfs;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -58,39 +68,52 @@ pub(crate) use textfile::is_reserved;
 #[expect(missing_docs, reason = "each is documented in the file of its name")]
 pub enum CollectorName {
     Arp,
+    Bonding,
     Conntrack,
     Cpu,
+    Cpufreq,
     Diskstats,
+    Dmi,
+    Edac,
     Entropy,
     Filefd,
     Filesystem,
+    Hwmon,
+    Ipvs,
     Loadavg,
     Logs,
+    Mdadm,
     Meminfo,
     Netclass,
     Netdev,
     Netstat,
+    Nfs,
+    Nfsd,
+    Nvme,
     Os,
     Own,
     Pressure,
     ProcessGroups,
     Processes,
+    Schedstat,
     Selinux,
     Services,
     Sockstat,
     Softnet,
     Stat,
     Textfile,
+    ThermalZone,
     Time,
     Timex,
     UdpQueues,
     Uname,
     Vmstat,
+    Xfs,
 }
 
 impl CollectorName {
     /// All, in the order in which they run.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 42] = [
         Self::Cpu,
         Self::Stat,
         Self::Meminfo,
@@ -114,6 +137,19 @@ impl CollectorName {
         Self::Timex,
         Self::Uname,
         Self::Os,
+        Self::Bonding,
+        Self::Cpufreq,
+        Self::Dmi,
+        Self::Edac,
+        Self::Hwmon,
+        Self::Ipvs,
+        Self::Mdadm,
+        Self::Nfs,
+        Self::Nfsd,
+        Self::Nvme,
+        Self::Schedstat,
+        Self::ThermalZone,
+        Self::Xfs,
         Self::Textfile,
         Self::Filesystem,
         Self::ProcessGroups,
@@ -127,34 +163,47 @@ impl CollectorName {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Arp => "arp",
+            Self::Bonding => "bonding",
             Self::Conntrack => "conntrack",
             Self::Cpu => "cpu",
+            Self::Cpufreq => "cpufreq",
             Self::Diskstats => "diskstats",
+            Self::Dmi => "dmi",
+            Self::Edac => "edac",
             Self::Entropy => "entropy",
             Self::Filefd => "filefd",
             Self::Filesystem => "filesystem",
+            Self::Hwmon => "hwmon",
+            Self::Ipvs => "ipvs",
             Self::Loadavg => "loadavg",
             Self::Logs => "logs",
+            Self::Mdadm => "mdadm",
             Self::Meminfo => "meminfo",
             Self::Netclass => "netclass",
             Self::Netdev => "netdev",
             Self::Netstat => "netstat",
+            Self::Nfs => "nfs",
+            Self::Nfsd => "nfsd",
+            Self::Nvme => "nvme",
             Self::Os => "os",
             Self::Own => "own",
             Self::Pressure => "pressure",
             Self::ProcessGroups => "process_groups",
             Self::Processes => "processes",
+            Self::Schedstat => "schedstat",
             Self::Selinux => "selinux",
             Self::Services => "services",
             Self::Sockstat => "sockstat",
             Self::Softnet => "softnet",
             Self::Stat => "stat",
             Self::Textfile => "textfile",
+            Self::ThermalZone => "thermal_zone",
             Self::Time => "time",
             Self::Timex => "timex",
             Self::UdpQueues => "udp_queues",
             Self::Uname => "uname",
             Self::Vmstat => "vmstat",
+            Self::Xfs => "xfs",
         }
     }
 }
@@ -222,34 +271,47 @@ fn build(
 ) -> Box<dyn Collector> {
     match name {
         CollectorName::Arp => Box::<arp::Arp>::default(),
+        CollectorName::Bonding => Box::new(bonding::Bonding),
         CollectorName::Conntrack => Box::new(conntrack::Conntrack),
         CollectorName::Cpu => Box::<cpu::Cpu>::default(),
+        CollectorName::Cpufreq => Box::<cpufreq::Cpufreq>::default(),
         CollectorName::Diskstats => Box::new(diskstats::Diskstats::new(config.diskstats.clone())),
+        CollectorName::Dmi => Box::<devices::Dmi>::default(),
+        CollectorName::Edac => Box::new(edac::Edac),
         CollectorName::Entropy => Box::new(entropy::Entropy),
         CollectorName::Filefd => Box::new(filefd::Filefd),
         CollectorName::Filesystem => Box::new(filesystem::Filesystem::new(config.filesystem.clone())),
+        CollectorName::Hwmon => Box::<hwmon::Hwmon>::default(),
+        CollectorName::Ipvs => Box::new(ipvs::Ipvs),
         CollectorName::Loadavg => Box::new(loadavg::Loadavg),
         CollectorName::Logs => Box::new(logs::Logs::new(&config.logs)),
+        CollectorName::Mdadm => Box::new(mdadm::Mdadm),
         CollectorName::Meminfo => Box::<meminfo::Meminfo>::default(),
         CollectorName::Netclass => Box::new(netclass::Netclass::new(config.netdev.clone())),
         CollectorName::Netdev => Box::new(netdev::Netdev::new(config.netdev.clone())),
         CollectorName::Netstat => Box::<netstat::Netstat>::default(),
+        CollectorName::Nfs => Box::new(nfs::Nfs),
+        CollectorName::Nfsd => Box::new(nfs::Nfsd),
+        CollectorName::Nvme => Box::new(devices::Nvme),
         CollectorName::Os => Box::new(os::Os),
         CollectorName::Own => Box::new(own::Own::new(Arc::clone(counters))),
         CollectorName::Pressure => Box::new(pressure::Pressure),
         CollectorName::ProcessGroups => Box::new(process_groups::ProcessGroups::new(&config.process_groups)),
         CollectorName::Processes => Box::<processes::Processes>::default(),
+        CollectorName::Schedstat => Box::new(schedstat::Schedstat),
         CollectorName::Selinux => Box::new(selinux::Selinux),
         CollectorName::Services => Box::new(FromBoards(Arc::clone(boards))),
         CollectorName::Sockstat => Box::<sockstat::Sockstat>::default(),
         CollectorName::Softnet => Box::new(softnet::Softnet),
         CollectorName::Stat => Box::new(stat::Stat),
         CollectorName::Textfile => Box::new(textfile::Textfile::new(config.textfile.clone())),
+        CollectorName::ThermalZone => Box::new(devices::ThermalZone),
         CollectorName::Time => Box::<time::Time>::default(),
         CollectorName::Timex => Box::new(timex::Timex),
         CollectorName::UdpQueues => Box::new(udp_queues::UdpQueues),
         CollectorName::Uname => Box::new(uname::UnameInfo),
         CollectorName::Vmstat => Box::<vmstat::Vmstat>::default(),
+        CollectorName::Xfs => Box::<xfs::Xfs>::default(),
     }
 }
 

@@ -5,13 +5,14 @@
 //! nor names that only Siaga writes.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use siaga_protocol::exposition::{self, Line, TimeUnit};
 
 use super::{CollectError, Collector, round_to_micro};
-use crate::config::Textfile as Config;
+use crate::config::{Textfile as Config, guard};
 use crate::samples::{Kind, Output};
 use crate::source::Source;
 
@@ -34,7 +35,7 @@ impl Collector for Textfile {
     fn collect(&mut self, _: &mut Source, out: &mut Output) -> Result<(), CollectError> {
         let mut failed = false;
         if let Some(folder) = &self.config.directory {
-            match std::fs::read_dir(folder) {
+            match std::fs::read_dir(&**folder) {
                 Ok(entries) => {
                     let files = entries.flatten().map(|entry| entry.path());
                     let mut files: Vec<_> =
@@ -55,8 +56,11 @@ impl Collector for Textfile {
 
 /// Records what a file says; `None` if it is not readable as a whole.
 fn read(path: &Path, out: &mut Output) -> Option<()> {
-    let meta = std::fs::metadata(path).ok().filter(|meta| meta.is_file() && meta.len() <= MAX_FILE_BYTES)?;
-    let text = std::fs::read_to_string(path).ok()?;
+    // No link: another program's folder must not lead to what only the agent may read.
+    let file = guard::open_readable(path, false).ok()?;
+    let meta = file.metadata().ok().filter(|meta| meta.len() <= MAX_FILE_BYTES)?;
+    let mut text = String::new();
+    file.take(MAX_FILE_BYTES).read_to_string(&mut text).ok()?;
     record_text(&text, out)?;
     let changed = meta.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     out.gauge("node_textfile_mtime_seconds", &[("file", path.to_str()?)], round_to_micro(changed));
@@ -113,8 +117,10 @@ mod tests {
         ] {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
+        std::os::unix::fs::symlink("c.txt", dir.path().join("d.prom")).unwrap();
         let (mut output, mut recorder) = (Output::default(), Recorder::default());
-        let mut collector = Textfile::new(Config { directory: Some(dir.path().into()) });
+        let mut collector =
+            Textfile::new(Config { directory: Some(dir.path().to_owned().try_into().unwrap()) });
         collector.collect(&mut Source::new(dir.path()), &mut output).unwrap();
         recorder.begin();
         recorder.take_up(&output);

@@ -5,6 +5,7 @@
 
 pub mod discovery;
 pub mod files;
+pub mod guard;
 pub mod services;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use siaga_protocol::toml_text::{self, TomlTextError};
 use crate::collectors::CollectorName;
 pub use discovery::Discovery;
 pub use files::WatchedFiles;
+use guard::ReadablePath;
 use services::{Log, ProcessGroup, Services, Watched};
 
 /// Largest configuration file that is read, in bytes.
@@ -115,7 +117,7 @@ pub struct Collect {
 #[serde(deny_unknown_fields, default)]
 pub struct Textfile {
     /// Folder with files `*.prom`; without one, none are read.
-    pub directory: Option<PathBuf>,
+    pub directory: Option<ReadablePath>,
 }
 
 /// Which filesystems are left out, and how long one may take to answer.
@@ -212,12 +214,17 @@ impl TryFrom<Vec<Target>> for Targets {
             return Err(format!("at most {MAX_TARGETS} targets are allowed"));
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        for (place, Target { name, .. }) in targets.iter().enumerate() {
+        for (place, Target { name, url, token_file, .. }) in targets.iter().enumerate() {
             if name.is_empty() || name.len() > 32 || !name.chars().all(plain) {
                 return Err(format!("target name {name:?} must be 1 to 32 letters, digits, - and _ (ASCII)"));
             }
             if targets.iter().take(place).any(|other| other.name == *name) {
                 return Err(format!("target name {name:?} stands twice"));
+            }
+            if token_file.is_some() && !url.is_local_or_tls() {
+                return Err(format!(
+                    "target {name:?}: a token travels only encrypted (https) or within this host"
+                ));
             }
         }
         Ok(Self(targets))
@@ -600,6 +607,41 @@ mod tests {
             ),
             ("a = ", 1, ""),
             ("[actions.a]\n", 1, "actions.a: missing field `command`"),
+            (
+                "[[collect.logs]]\nname = \"x\"\npath = \"/etc/shadow\"\npatterns = { a = \"b\" }",
+                3,
+                "collect.logs[0].path: \"/etc/shadow\" is a place of settings and secrets",
+            ),
+            (
+                "[collect.textfile]\ndirectory = \"/etc\"",
+                2,
+                "collect.textfile.directory: \"/etc\" is a place of settings and secrets",
+            ),
+            (
+                "[[services.probes]]\nname = \"x\"\nkind = \"http\"\ntarget = \"http://u:p@x/\"",
+                1,
+                "services.probes: \"x\": target must not hold a user or a password",
+            ),
+            (
+                "[[services.scrapes]]\nname = \"x\"\nurl = \"file:///etc/shadow\"",
+                3,
+                "services.scrapes[0].url: \"file:///etc/shadow\" must begin with http",
+            ),
+            (
+                "[[services.postgres]]\nname = \"x\"\nuser = \"a\"\nhost = \"10.0.0.1\"",
+                1,
+                "services.postgres: \"x\": host \"10.0.0.1\" is neither",
+            ),
+            (
+                "[[targets]]\nname = \"x\"\nurl = \"http://10.0.0.1/\"\ntoken_file = \"/t\"",
+                1,
+                "targets: target \"x\": a token travels only encrypted",
+            ),
+            (
+                "[[services.jvms]]\nname = \"x\"\nkind = \"play\"\nurl = \"http://10.0.0.1\"\nkey_file = \"/t\"",
+                1,
+                "services.jvms: \"x\": a key travels only encrypted",
+            ),
             ("[actions.\"a b\"]\ncommand = [\"x\"]", 1, "actions: action name \"a b\" must be"),
         ] {
             let error = error(text);
@@ -658,12 +700,12 @@ mod tests {
         assert!(services.postgres.first().is_some_and(|server| server.password_file.is_some()));
         assert!(services.postgres.first().is_some_and(|server| !server.probes.is_empty()));
         assert!(!services.probes.is_empty() && !services.time_servers.is_empty());
-        assert!(!services.web_servers.is_empty());
+        assert!(!services.web_servers.is_empty() && services.jvms[0].key_file.is_some());
         let action = full.actions.get("restart-web").unwrap();
         assert!(action.undo.is_some() && action.user.is_some() && !action.description.is_empty());
         assert!(full.orders.executor_dir.is_some() && full.orders.executor_socket.is_some());
         let mut stated = Vec::new();
         keys(&toml::from_str(&active).unwrap(), "", &mut stated);
-        assert_eq!(stated.len(), 48, "a key was added or removed: {stated:#?}");
+        assert_eq!(stated.len(), 49, "a key was added or removed: {stated:#?}");
     }
 }

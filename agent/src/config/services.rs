@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::guard::ReadablePath;
 use super::{Number, Pattern, Seconds, ServerUrl};
 
+/// Longest question of the host's own to a database, in bytes.
+const MAX_SQL_BYTES: usize = 4_096;
 /// Most groups of processes, log files, and patterns of one file.
 pub const MAX_WATCHED: usize = 64;
 
@@ -89,7 +92,7 @@ pub struct Log {
     /// Label `log`.
     pub name: String,
     /// The file.
-    pub path: PathBuf,
+    pub path: ReadablePath,
     /// What is counted, by name: lines that match.
     pub patterns: Patterns,
 }
@@ -137,6 +140,8 @@ pub struct Services {
     pub postgres: Watched<Postgres>,
     /// Status pages of web servers.
     pub web_servers: Watched<WebServer>,
+    /// Java virtual machines.
+    pub jvms: Watched<Jvm>,
     /// Units of systemd, where it runs this host.
     pub systemd: Systemd,
 }
@@ -180,6 +185,60 @@ impl WebServer {
 impl Named for WebServer {
     fn name(&self) -> &str {
         &self.name
+    }
+}
+
+/// The HTTP endpoint of a Java virtual machine.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jvm {
+    /// Label `server`.
+    pub name: String,
+    /// What answers there.
+    pub kind: JvmKind,
+    /// Its address: of Jolokia itself, or of the application of Play.
+    pub url: ServerUrl,
+    /// File with what it wants as `Authorization`.
+    #[serde(default)]
+    pub key_file: Option<PathBuf>,
+    /// Time between two questions.
+    #[serde(default)]
+    pub interval_seconds: Seconds<1, 3_600, 15>,
+    /// Longest time for an answer; at most the interval.
+    #[serde(default)]
+    pub timeout_seconds: Seconds<1, 60, 5>,
+}
+
+/// Kinds of endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JvmKind {
+    /// Jolokia's agent.
+    Jolokia,
+    /// The status page of Play 1.
+    Play,
+}
+
+impl Jvm {
+    /// How often, and how long.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        Asked::new(self.interval_seconds.get(), self.timeout_seconds.get())
+    }
+}
+
+impl Named for Jvm {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn check(&self) -> Result<(), String> {
+        match &self.key_file {
+            Some(_) if !self.url.is_local_or_tls() => {
+                Err("a key travels only encrypted (https) or within this host".into())
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -425,7 +484,36 @@ impl Named for Probe {
     fn check(&self) -> Result<(), String> {
         match self.kind {
             ProbeKind::Dns => crate::services::dns::check(&self.query_name, &self.query_type),
-            _ => Ok(()),
+            ProbeKind::Http => self.check_http(),
+            ProbeKind::Tcp => match self.target.rsplit_once(':').map(|(_, port)| port.parse::<u16>()) {
+                Some(Ok(_)) => Ok(()),
+                _ => Err(format!("target {:?} is no host with a port", self.target)),
+            },
+            ProbeKind::Icmp => Ok(()),
+        }
+    }
+}
+
+impl Probe {
+    /// An address without a password: the target is a label, which everybody sees.
+    fn check_http(&self) -> Result<(), String> {
+        let url = reqwest::Url::parse(&self.target).map_err(|e| format!("target is no address: {e}"))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err("target must begin with http:// or https:// and name a host".into());
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("target must not hold a user or a password".into());
+        }
+        let is_method = !self.method.is_empty() && self.method.bytes().all(|byte| byte.is_ascii_uppercase());
+        if is_method { Ok(()) } else { Err(format!("{:?} is no method of HTTP", self.method)) }
+    }
+
+    /// The target as a label: without parameters, which may be secrets.
+    #[must_use]
+    pub fn target_label(&self) -> &str {
+        match self.kind {
+            ProbeKind::Http => self.target.split(['?', '#']).next().unwrap_or_default(),
+            _ => &self.target,
         }
     }
 }
@@ -517,6 +605,17 @@ impl Named for SqlProbe {
     fn name(&self) -> &str {
         &self.name
     }
+
+    fn check(&self) -> Result<(), String> {
+        let first = self.sql.split_ascii_whitespace().next().unwrap_or_default().to_ascii_lowercase();
+        if !matches!(first.as_str(), "select" | "with" | "values") || self.sql.len() > MAX_SQL_BYTES {
+            return Err(format!("sql must be a SELECT of at most {MAX_SQL_BYTES} bytes"));
+        }
+        if self.sql.contains([';', '\0']) {
+            return Err("sql must be one SELECT, without a semicolon".into());
+        }
+        Ok(())
+    }
 }
 
 fn socket_folder() -> String {
@@ -542,5 +641,17 @@ impl Postgres {
 impl Named for Postgres {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let is_loopback = |host: &str| {
+            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        };
+        if self.host.starts_with('/') || is_loopback(&self.host) {
+            Ok(())
+        } else {
+            // A password would travel unencrypted.
+            Err(format!("host {:?} is neither the folder of a socket nor an address of this host", self.host))
+        }
     }
 }

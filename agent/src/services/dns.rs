@@ -50,6 +50,8 @@ pub(super) struct Phases {
     pub(super) resolve: Duration,
     pub(super) connect: Duration,
     pub(super) request: Duration,
+    /// 4 or 6 once an address was found, else 0.
+    pub(super) ip_protocol: u8,
 }
 
 /// Asks `server`, with port where it is not 53, until it answers.
@@ -59,6 +61,7 @@ pub(super) async fn ask(server: &str, name: &str, kind: &str, phases: &mut Phase
     let started = Instant::now();
     let address = super::resolve(server, PORT).await?;
     phases.resolve = started.elapsed();
+    phases.ip_protocol = super::ip_protocol(address);
     let started = Instant::now();
     let local = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(local).await.map_err(|e| e.to_string())?;

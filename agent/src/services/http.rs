@@ -26,6 +26,8 @@ pub(super) struct Phases {
     pub(super) tls: Duration,
     pub(super) processing: Duration,
     pub(super) transfer: Duration,
+    /// 4 or 6 once an address was found, else 0.
+    pub(super) ip_protocol: u8,
 }
 
 /// What came back.
@@ -35,6 +37,8 @@ pub(super) struct Answer {
     pub(super) version: f64,
     pub(super) body: Vec<u8>,
     pub(super) location: Option<String>,
+    /// Length of the body as the server said it.
+    pub(super) content_length: Option<u64>,
 }
 
 /// Finds the host and connects. Times go to `phases`.
@@ -45,6 +49,7 @@ pub(super) async fn connect(host: &str, port: u16, phases: &mut Phases) -> Resul
     phases.resolve += started.elapsed();
     let (started, mut failure) = (Instant::now(), format!("{host} has no address"));
     for address in addresses {
+        phases.ip_protocol = super::ip_protocol(address);
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 phases.connect += started.elapsed();
@@ -105,6 +110,7 @@ where
     phases.processing += started.elapsed();
     let (status, location) = (response.status().as_u16(), response.headers().get(LOCATION));
     let location = location.and_then(|text| text.to_str().ok()).map(str::to_owned);
+    let content_length = hyper::body::Body::size_hint(response.body()).exact();
     let version = match response.version() {
         Version::HTTP_10 => 1.0,
         Version::HTTP_2 => 2.0,
@@ -122,5 +128,5 @@ where
     }
     phases.transfer += started.elapsed();
     connection.abort();
-    Ok(Answer { status, version, body, location })
+    Ok(Answer { status, version, body, location, content_length })
 }

@@ -23,13 +23,17 @@ pub(super) struct Phases {
     pub(super) resolve: Duration,
     pub(super) setup: Duration,
     pub(super) rtt: Duration,
+    /// 4 or 6 once an address was found, else 0.
+    pub(super) ip_protocol: u8,
 }
 
 /// Asks `host` until it answers.
 pub(super) async fn ask(host: &str, phases: &mut Phases) -> Result<(), String> {
     let started = Instant::now();
-    let address = super::resolve(host, 0).await?.ip();
+    let address = super::resolve(host, 0).await?;
     phases.resolve = started.elapsed();
+    phases.ip_protocol = super::ip_protocol(address);
+    let address = address.ip();
     let started = Instant::now();
     let socket = ping_socket(address)
         .map_err(|error| format!("no ping socket (see net.ipv4.ping_group_range): {error}"))?;

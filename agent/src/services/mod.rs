@@ -11,6 +11,7 @@ mod der;
 pub(crate) mod dns;
 mod http;
 mod icmp;
+mod jvm;
 mod postgres;
 mod probe;
 mod relabel;
@@ -102,6 +103,7 @@ enum Service {
     Postgres(crate::config::services::Postgres),
     Systemd(crate::config::services::Systemd),
     WebServer(crate::config::services::WebServer),
+    Jvm(crate::config::services::Jvm),
 }
 
 fn list(services: &Services) -> Vec<Service> {
@@ -115,7 +117,8 @@ fn asked_by_address(services: &Services) -> impl Iterator<Item = Service> {
     let times = services.time_servers.iter().cloned().map(Service::Time);
     let databases = services.postgres.iter().cloned().map(Service::Postgres);
     let web_servers = services.web_servers.iter().cloned().map(Service::WebServer);
-    scrapes.chain(probes).chain(times).chain(databases).chain(web_servers)
+    let jvms = services.jvms.iter().cloned().map(Service::Jvm);
+    scrapes.chain(probes).chain(times).chain(databases).chain(web_servers).chain(jvms)
 }
 
 impl Service {
@@ -127,6 +130,7 @@ impl Service {
             Self::Postgres(server) => server.asked(),
             Self::Systemd(systemd) => systemd.asked(),
             Self::WebServer(server) => server.asked(),
+            Self::Jvm(jvm) => jvm.asked(),
         }
     }
 }
@@ -159,6 +163,7 @@ async fn ask(service: &Service, board: &Board) {
         Service::Postgres(server) => postgres::ask(server, &mut out).await,
         Service::Systemd(systemd) => systemd::ask(systemd, &mut out).await,
         Service::WebServer(server) => web_server::ask(server, &mut out).await,
+        Service::Jvm(jvm) => jvm::ask(jvm, &mut out).await,
     }
     *board.lock().unwrap_or_else(PoisonError::into_inner) = out;
 }
@@ -178,10 +183,20 @@ async fn resolve(address: &str, port: u16) -> Result<std::net::SocketAddr, Strin
     found.map_err(|e| e.to_string())?.ok_or_else(|| format!("{address} has no address"))
 }
 
+/// Which version of IP an address is of.
+fn ip_protocol(address: std::net::SocketAddr) -> u8 {
+    if address.is_ipv4() { 4 } else { 6 }
+}
+
 /// The text behind an address of this host.
 async fn fetch(url: &str, timeout: Duration) -> Result<String, String> {
-    let client = client(timeout).map_err(|e| crate::error_chain(&e))?;
-    let mut response = client.get(url).send().await.map_err(|e| crate::error_chain(&e.without_url()))?;
+    let client = client(timeout, url.starts_with("https://")).map_err(|e| crate::error_chain(&e))?;
+    read(client.get(url)).await
+}
+
+/// The text of an answer that says that all is well.
+async fn read(request: reqwest::RequestBuilder) -> Result<String, String> {
+    let mut response = request.send().await.map_err(|e| crate::error_chain(&e.without_url()))?;
     if !response.status().is_success() {
         return Err(format!("it answered {}", response.status()));
     }
@@ -195,14 +210,15 @@ async fn fetch(url: &str, timeout: Duration) -> Result<String, String> {
     String::from_utf8(body).map_err(|_| "its answer is not text".to_owned())
 }
 
-/// A client for these services. It follows no redirect unless told, and knows nothing of the server's token.
-fn client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder()
+/// A client for these services. It follows no redirect, and knows nothing of the server's token.
+fn client(timeout: Duration, is_tls: bool) -> reqwest::Result<reqwest::Client> {
+    let client = reqwest::Client::builder()
         .user_agent(concat!("siaga-agent/", env!("CARGO_PKG_VERSION")))
         .timeout(timeout)
         .pool_max_idle_per_host(0)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
+        .redirect(reqwest::redirect::Policy::none());
+    // The system's certificates are dear to read.
+    if is_tls { client.build() } else { client.tls_certs_only([]).build() }
 }
 
 #[cfg(test)]

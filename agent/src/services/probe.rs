@@ -140,20 +140,26 @@ fn tell_icmp(phases: &icmp::Phases, labels: &[(&str, &str); 2], out: &mut Output
 }
 
 fn tell(probe: &Probe, (success, took): (bool, Duration), found: &Found, seen: &Seen, out: &mut Output) {
-    let (name, target) = (("probe", probe.name.as_str()), ("target", probe.target.as_str()));
+    let (name, target) = (("probe", probe.name.as_str()), ("target", probe.target_label()));
     let labels = [name, target];
     let yes = |is: bool| f64::from(u8::from(is));
     out.gauge("probe_success", &labels, yes(success));
     out.gauge("probe_duration_seconds", &labels, round_to_micro(took));
     let lookup = found.phases.resolve + found.dns.0.resolve + found.icmp.resolve;
     out.gauge("probe_dns_lookup_time_seconds", &labels, round_to_micro(lookup));
+    let protocols = [found.phases.ip_protocol, found.dns.0.ip_protocol, found.icmp.ip_protocol];
+    out.gauge("probe_ip_protocol", &labels, f64::from(protocols.into_iter().max().unwrap_or(0)));
+    if let Some(version) = seen.version() {
+        out.gauge("probe_tls_version_info", &[name, target, ("version", version)], 1.0);
+    }
     if let Some(expiry) = seen.earliest_expiry() {
         #[expect(clippy::cast_precision_loss, reason = "seconds of the next millennia")]
         out.gauge("probe_ssl_earliest_cert_expiry", &labels, expiry as f64);
     }
     match probe.kind {
         ProbeKind::Http => tell_http(found, &labels, out),
-        ProbeKind::Tcp => {}
+        // Nothing is read there that could be wrong.
+        ProbeKind::Tcp => out.gauge("probe_failed_due_to_regex", &labels, 0.0),
         ProbeKind::Dns => tell_dns(&found.dns, &labels, out),
         ProbeKind::Icmp => tell_icmp(&found.icmp, &labels, out),
     }
@@ -177,6 +183,8 @@ fn tell_http(found: &Found, labels: &[(&str, &str); 2], out: &mut Output) {
     out.gauge("probe_http_version", labels, answer.map_or(0.0, |answer| answer.version));
     let length = answer.map_or(0, |answer| answer.body.len() as u64);
     out.gauge("probe_http_uncompressed_body_length", labels, value(length));
+    let told = answer.and_then(|answer| answer.content_length).map_or(-1.0, value);
+    out.gauge("probe_http_content_length", labels, if answer.is_some() { told } else { 0.0 });
     out.gauge("probe_http_redirects", labels, value(found.redirects as u64));
     out.gauge("probe_http_ssl", labels, yes(found.encrypted));
     out.gauge("probe_failed_due_to_regex", labels, yes(found.failed_by_body));

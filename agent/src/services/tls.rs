@@ -8,7 +8,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, ProtocolVersion, RootCertStore, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -20,12 +20,20 @@ const MAX_CA_BYTES: u64 = 1024 * 1024;
 
 /// What is known of the other side's certificates.
 #[derive(Debug, Default)]
-pub(super) struct Seen(Mutex<Option<i64>>);
+pub(super) struct Seen {
+    expiry: Mutex<Option<i64>>,
+    version: OnceLock<&'static str>,
+}
 
 impl Seen {
     /// When the first of them runs out, Unix seconds.
     pub(super) fn earliest_expiry(&self) -> Option<i64> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.expiry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Version of TLS that both sides agreed on.
+    pub(super) fn version(&self) -> Option<&'static str> {
+        self.version.get().copied()
     }
 }
 
@@ -48,7 +56,14 @@ pub(super) async fn begin(
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Noting { inner, seen: Arc::clone(seen) }))
         .with_no_client_auth();
-    TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|e| crate::error_chain(&e))
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+    let stream = stream.map_err(|e| crate::error_chain(&e))?;
+    if let Some(version) = stream.get_ref().1.protocol_version() {
+        let name = if version == ProtocolVersion::TLSv1_3 { "TLS 1.3" } else { "TLS 1.2" };
+        // After a redirect, that of the first connection.
+        let _ = seen.version.set(name);
+    }
+    Ok(stream)
 }
 
 /// The system's certificates, read once.
@@ -94,7 +109,7 @@ impl ServerCertVerifier for Noting {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let dates = std::iter::once(end_entity).chain(intermediates).filter_map(|c| der::not_after(c));
-        *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner) = dates.min();
+        *self.seen.expiry.lock().unwrap_or_else(PoisonError::into_inner) = dates.min();
         self.inner.verify_server_cert(end_entity, intermediates, name, ocsp, now)
     }
 

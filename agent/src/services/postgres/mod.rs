@@ -22,7 +22,6 @@ use crate::samples::Output;
 
 /// Rows of one answer that are taken: a server may have thousands of databases.
 const MAX_ROWS: usize = 2_000;
-const MAX_PASSWORD_BYTES: u64 = 4_096;
 
 /// Asks the server all questions and records the answers.
 pub(super) async fn ask(server: &Postgres, out: &mut Output) {
@@ -69,19 +68,10 @@ async fn connect(server: &Postgres) -> Result<(Client, Connection<Socket, NoTlsS
     let limit = server.asked().timeout().as_millis();
     config.options(format!("-c statement_timeout={limit} -c default_transaction_read_only=on"));
     if let Some(path) = &server.password_file {
-        config.password(read_password(path)?);
+        let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+        config.password(crate::config::guard::read_secret(path).map_err(failed)?);
     }
     config.connect(NoTls).await.map_err(|e| crate::error_chain(&e))
-}
-
-fn read_password(path: &std::path::Path) -> Result<String, String> {
-    let failed = |reason: String| format!("{}: {reason}", path.display());
-    let size = std::fs::metadata(path).map_err(|e| failed(e.to_string()))?.len();
-    if size > MAX_PASSWORD_BYTES {
-        return Err(failed(format!("larger than {MAX_PASSWORD_BYTES} bytes")));
-    }
-    let text = std::fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 async fn ask_each(client: &Client, server: &str, out: &mut Output) -> Result<usize, String> {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests need from Debian's packages: a real browser, the exporter that the agent is compared with,
-# the Prometheus that queries are compared with, a database server. Does nothing where they are there already.
+# Installs what the tests need from Debian's packages: a real browser, the exporters that the agent is compared with,
+# the Prometheus that queries are compared with, and the services that the agent watches: databases, web servers, a JVM, SSH.
+# Does nothing where they are there already.
 set -euo pipefail
 
 missing=()
@@ -8,6 +9,16 @@ command -v chromium >/dev/null || missing+=(chromium)
 command -v chromedriver >/dev/null || missing+=(chromium-driver)
 command -v prometheus-node-exporter >/dev/null || missing+=(prometheus-node-exporter)
 command -v prometheus >/dev/null || missing+=(prometheus)
+command -v prometheus-blackbox-exporter >/dev/null || missing+=(prometheus-blackbox-exporter)
+command -v systemd-analyze >/dev/null || missing+=(systemd)
+command -v strace >/dev/null || missing+=(strace)
+command -v nginx >/dev/null || missing+=(nginx-light)
+command -v apache2 >/dev/null || missing+=(apache2-bin)
+command -v redis-server >/dev/null || missing+=(redis-server)
+command -v sshd >/dev/null || [ -x /usr/sbin/sshd ] || missing+=(openssh-server)
+command -v javac >/dev/null || missing+=(default-jdk-headless)
+[ -e /usr/share/java/jolokia-core.jar ] || missing+=(libjolokia-core-java)
+[ -e /usr/share/java/json-simple.jar ] || missing+=(libjson-simple-java)
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
 [ ${#missing[@]} -eq 0 ] && exit 0
 

@@ -37,13 +37,19 @@ struct Database {
     folder: tempfile::TempDir,
 }
 
+/// A folder that PostgreSQL's user may write to.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    if rustix::process::getuid().is_root() {
+        let owned = Command::new("chown").arg("postgres").arg(folder.path()).status().unwrap();
+        assert!(owned.success());
+    }
+    folder
+}
+
 impl Database {
     fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        if rustix::process::getuid().is_root() {
-            let owned = Command::new("chown").arg("postgres").arg(folder.path()).status().unwrap();
-            assert!(owned.success());
-        }
+        let folder = folder();
         let data = folder.path().join("data");
         let made = program("initdb")
             .args(["--auth=trust", "--username=admin", "--no-sync", "--encoding=UTF8", "--locale=C", "-D"])
@@ -51,9 +57,29 @@ impl Database {
             .status()
             .unwrap();
         assert!(made.success(), "initdb");
+        Self::serve(folder)
+    }
+
+    /// A standby that follows the other one.
+    fn standby(primary: &Self) -> Self {
+        let folder = folder();
+        let copied = program("pg_basebackup")
+            .args(["--username=admin", "--checkpoint=fast", "--write-recovery-conf", "--no-sync", "-h"])
+            .arg(primary.socket())
+            .arg("-D")
+            .arg(folder.path().join("data"))
+            .status()
+            .unwrap();
+        assert!(copied.success(), "pg_basebackup");
+        Self::serve(folder)
+    }
+
+    fn serve(folder: tempfile::TempDir) -> Self {
+        let data = folder.path().join("data");
         let socket = folder.path().display();
         let options = format!(
-            "-k {socket} -c listen_addresses= -c fsync=off -c shared_buffers=2MB -c max_connections=20"
+            "-k {socket} -c listen_addresses= -c fsync=off -c shared_buffers=2MB -c max_connections=20 \
+             -c archive_mode=on -c archive_command=true"
         );
         let started = program("pg_ctl")
             .args(["start", "-w", "-t", "60", "-o", &options, "-l"])
@@ -68,6 +94,18 @@ impl Database {
 
     fn socket(&self) -> &Path {
         self.folder.path()
+    }
+
+    async fn admin(&self) -> tokio_postgres::Client {
+        let (admin, connection) = tokio_postgres::Config::new()
+            .host_path(self.socket())
+            .user("admin")
+            .dbname("postgres")
+            .connect(tokio_postgres::NoTls)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        admin
     }
 }
 
@@ -98,6 +136,12 @@ async fn ask(socket: &Path, user: &str) -> String {
     recorder.to_text()
 }
 
+fn value(text: &str, series: &str) -> f64 {
+    let line = text.lines().find(|line| line.starts_with(series));
+    let line = line.unwrap_or_else(|| panic!("no {series} in\n{text}"));
+    line.rsplit_once(' ').unwrap().1.parse().unwrap()
+}
+
 #[test]
 fn a_question_of_the_hosts_own_is_one_select() {
     for sql in [
@@ -120,23 +164,12 @@ async fn a_database_server_tells_its_figures_to_a_role_that_may_only_monitor() {
     let database = Database::start();
     let sql = "CREATE ROLE siaga LOGIN; GRANT pg_monitor TO siaga; CREATE TABLE rahasia (isi text); \
                CREATE SEQUENCE urutan; GRANT ALL ON urutan TO siaga";
-    let (admin, connection) = tokio_postgres::Config::new()
-        .host_path(database.socket())
-        .user("admin")
-        .dbname("postgres")
-        .connect(tokio_postgres::NoTls)
-        .await
-        .unwrap();
-    tokio::spawn(connection);
+    let admin = database.admin().await;
     admin.batch_execute(sql).await.unwrap();
     admin.batch_execute("BEGIN; LOCK TABLE rahasia IN ACCESS EXCLUSIVE MODE").await.unwrap();
 
     let text = ask(database.socket(), "siaga").await;
-    let value = |series: &str| -> f64 {
-        let line = text.lines().find(|line| line.starts_with(series));
-        let line = line.unwrap_or_else(|| panic!("no {series} in\n{text}"));
-        line.rsplit_once(' ').unwrap().1.parse().unwrap()
-    };
+    let value = |series: &str| value(&text, series);
     assert_eq!(value("pg_up{server=\"spse\"}"), 1.0);
     assert_eq!(value("pg_exporter_last_scrape_error{server=\"spse\"}"), 0.0, "{text}");
     assert_eq!(value("pg_settings_max_connections"), 20.0);
@@ -174,4 +207,36 @@ async fn a_database_server_tells_its_figures_to_a_role_that_may_only_monitor() {
     let text = ask(database.socket(), "nobody").await;
     assert!(text.contains("probe_success{probe=\"count\",target=\"spse\"} 0\n"), "{text}");
     assert!(text.contains("pg_up{server=\"spse\"} 0\n") && !text.contains("pg_static"), "{text}");
+}
+
+#[tokio::test]
+async fn a_standby_tells_how_far_it_is_behind_and_the_primary_what_it_sent_and_archived() {
+    let primary = Database::start();
+    let admin = primary.admin().await;
+    admin
+        .batch_execute("CREATE ROLE siaga LOGIN; GRANT pg_monitor TO siaga; CREATE TABLE t (n int)")
+        .await
+        .unwrap();
+    let standby = Database::standby(&primary);
+    let other = standby.admin().await;
+    other.batch_execute("SELECT pg_wal_replay_pause()").await.unwrap();
+    admin.batch_execute("INSERT INTO t SELECT generate_series(1, 1000)").await.unwrap();
+    admin.batch_execute("SELECT pg_switch_wal()").await.unwrap();
+    // What was sent is there and waits to be replayed; the segment before was archived.
+    let sent = "pg_stat_replication_pg_wal_lsn_diff{application_name=\"walreceiver\"";
+    let (mut behind, mut ahead) = (String::new(), String::new());
+    for _ in 0..100 {
+        (behind, ahead) = (ask(standby.socket(), "siaga").await, ask(primary.socket(), "siaga").await);
+        let is_there = ahead.contains(sent) && value(&ahead, "pg_stat_archiver_archived_count{") > 0.0;
+        if is_there && value(&behind, "pg_replication_lag_seconds{") > 0.0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(value(&behind, "pg_replication_is_replica{"), 1.0);
+    assert!(value(&behind, "pg_replication_lag_seconds{") > 0.0, "{behind}");
+    assert!(value(&ahead, sent) > 0.0, "{ahead}");
+    assert!(value(&ahead, "pg_stat_archiver_archived_count{") > 0.0);
+    assert!(value(&ahead, "pg_stat_archiver_last_archive_age{") >= 0.0);
+    assert_eq!(value(&ahead, "pg_replication_is_replica{"), 0.0);
 }

@@ -1,5 +1,6 @@
 //! A busy day of 300 series: what it takes on disk, and whether all of it comes out again, through the real sender, at a
-//! receiver that was away: each sample once, none lost, none changed.
+//! receiver that was away: each sample once, none lost, none changed, at the rate that the configuration has by default,
+//! while it goes on collecting.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -25,6 +26,9 @@ use super::row;
 
 const SERIES: usize = 300;
 const COLLECTIONS: u32 = 24 * 3_600 / 15;
+/// Collections that are made while the day is sent.
+const LIVE: u32 = 20;
+const LIVE_SERIES: &str = "node_example_live";
 
 /// Times that a sample came, by itself: time, device and value.
 type Seen = HashMap<u64, u32>;
@@ -65,7 +69,29 @@ fn a_day(spool: &mut Spool) -> Seen {
         spool.append(time, &recorder);
     }
     spool.flush();
+    for collection in 0..LIVE {
+        expected.insert(key(live_time(collection), LIVE_SERIES, f64::from(collection)), 0);
+    }
     expected
+}
+
+fn live_time(collection: u32) -> i64 {
+    i64::from(COLLECTIONS + collection) * 15_000
+}
+
+/// Collects while the day is sent, one collection a second.
+async fn live(context: Context) {
+    let mut recorder = Recorder::default();
+    for collection in 0..LIVE {
+        recorder.begin();
+        recorder.gauge(LIVE_SERIES, &[], f64::from(collection));
+        recorder.end();
+        let mut spool = context.spool.lock().unwrap_or_else(PoisonError::into_inner);
+        spool.append(live_time(collection), &recorder);
+        drop(spool);
+        context.collected.send_replace(());
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
 }
 
 struct Receiver {
@@ -125,7 +151,7 @@ pub(super) async fn run() -> anyhow::Result<()> {
     let counters = Arc::new(Counters::default());
     let place = folder.path().join("spool");
     let expected = a_day(&mut Spool::open(&place, 1 << 30, Arc::default())?);
-    let samples = expected.len() as f64;
+    let samples = (expected.len() - LIVE as usize) as f64;
     let files = std::fs::read_dir(&place)?.flatten().filter_map(|entry| entry.metadata().ok());
     let bytes = files.map(|meta| meta.len()).sum::<u64>() as f64;
     row("spool, bytes a sample", bytes / samples, "B", None);
@@ -142,9 +168,7 @@ pub(super) async fn run() -> anyhow::Result<()> {
         agent_token: "t".into(),
         order_key: String::new(),
     });
-    let mut config =
-        Config::parse("[send]\nmax_samples_per_second = 10_000_000\n", std::path::Path::new("bench"))?;
-    config.state_dir = folder.path().into();
+    let config = Config { state_dir: folder.path().into(), ..Config::default() };
     let discovery = Arc::new(Discovery::open(&config));
     let spool = Arc::new(Mutex::new(Spool::open(&place, 1 << 30, Arc::clone(&counters))?));
     let (_keep, running) = watch::channel(Arc::new(Running::new(config, &credentials)?));
@@ -161,6 +185,7 @@ pub(super) async fn run() -> anyhow::Result<()> {
         started_at_ms: 0,
     };
     let started = Instant::now();
+    let collecting = tokio::spawn(live(context.clone()));
     let sending = tokio::spawn(sender::run(context.clone()));
     let ended = tokio::time::timeout(std::time::Duration::from_secs(300), receiver.all_came()).await;
     let took = started.elapsed();
@@ -168,11 +193,12 @@ pub(super) async fn run() -> anyhow::Result<()> {
         tokio::task::yield_now().await;
     }
     sending.abort();
+    collecting.abort();
     let seen = receiver.seen.lock().unwrap_or_else(PoisonError::into_inner);
     let lost = seen.values().filter(|times| **times == 0).count() as f64;
     let doubled = seen.values().filter(|times| **times > 1).count() as f64;
     let unknown = *receiver.unknown.lock().unwrap_or_else(PoisonError::into_inner) as f64;
-    row("replay of that day, samples a second", samples / took.as_secs_f64(), "", None);
+    row("replay of that day beside live collections", took.as_secs_f64(), "s", None);
     row("replay, samples lost", lost, "", Some(0.0));
     row("replay, samples doubled", doubled, "", Some(0.0));
     row("replay, samples changed", unknown, "", Some(0.0));

@@ -6,6 +6,7 @@
 pub mod discovery;
 pub mod files;
 pub mod guard;
+pub mod probes;
 pub mod services;
 
 use std::collections::BTreeMap;

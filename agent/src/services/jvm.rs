@@ -74,7 +74,8 @@ async fn jolokia(jvm: &Jvm, timeout: Duration, label: Label<'_>, out: &mut Outpu
 }
 
 fn tell_bean(bean: &str, value: &Value, label: Label<'_>, out: &mut Output) {
-    if bean.ends_with("name=*") {
+    // It sorts the keys of a name.
+    if bean.contains("name=*") {
         // By the names of the beans.
         for (name, attributes) in value.as_object().into_iter().flatten() {
             let name = name.split([':', ',']).find_map(|part| part.strip_prefix("name=")).unwrap_or_default();

@@ -12,7 +12,7 @@ const FIRST_NEWER: u32 = 314;
 const FIRST_NEWER: u32 = 274;
 
 /// Has the program run as on such a kernel, with all that it starts.
-pub fn confine(command: &mut Command) {
+pub(crate) fn confine(command: &mut Command) {
     // SAFETY: between fork and exec it makes two system calls with data of its own stack, and allocates nothing.
     unsafe { command.pre_exec(install) };
 }

@@ -239,4 +239,21 @@ async fn a_standby_tells_how_far_it_is_behind_and_the_primary_what_it_sent_and_a
     assert!(value(&ahead, "pg_stat_archiver_archived_count{") > 0.0);
     assert!(value(&ahead, "pg_stat_archiver_last_archive_age{") >= 0.0);
     assert_eq!(value(&ahead, "pg_replication_is_replica{"), 0.0);
+
+    // All is replayed; then nothing comes any more, which is not the same.
+    other.batch_execute("SELECT pg_wal_replay_resume()").await.unwrap();
+    until_lag(&standby, |lag| lag == 0.0).await;
+    drop(primary);
+    until_lag(&standby, |lag| lag > 0.0).await;
+}
+
+async fn until_lag(standby: &Database, is_right: impl Fn(f64) -> bool) {
+    for _ in 0..200 {
+        let text = ask(standby.socket(), "siaga").await;
+        if is_right(value(&text, "pg_replication_lag_seconds{")) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("the lag of the standby stays");
 }

@@ -50,6 +50,22 @@ async fn what_the_server_cannot_take_now_comes_later_in_order_and_once() {
 }
 
 #[tokio::test]
+async fn it_comes_back_no_sooner_than_the_server_asks() {
+    let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
+    {
+        let mut record = server.record.lock().unwrap();
+        (record.statuses, record.retry_after) = ([503].into(), Some(3));
+    }
+    let (context, _keep) = context(&server, dir.path(), "[send]\nmax_backoff_seconds = 1\n");
+    collect(&context, &mut Recorder::default(), &[(1_000, 1.0)]);
+    let started = std::time::Instant::now();
+    let task = tokio::spawn(sender::run(context.clone()));
+    server.until(|record| (record.times() == [1_000]).then_some(())).await;
+    assert!(started.elapsed() >= std::time::Duration::from_secs(3));
+    task.abort();
+}
+
+#[tokio::test]
 async fn one_collection_that_the_server_will_never_take_costs_only_itself() {
     let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
     server.record.lock().unwrap().refuse_negative = true;

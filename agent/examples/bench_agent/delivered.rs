@@ -51,20 +51,26 @@ fn series(agent: &Path, on_old_kernel: bool) -> anyhow::Result<usize> {
     Ok(text.lines().filter(|line| !line.starts_with('#')).count())
 }
 
-/// Files that the program opens which are shared libraries, while it looks up a name that needs a plug-in on this host.
+/// Shared libraries that the program opens while it looks up a name on a host whose `/etc/nsswitch.conf` names a plug-in
+/// first, as those of many distributions do.
 fn loaded(agent: &Path) -> anyhow::Result<usize> {
     let folder = tempfile::tempdir()?;
-    let (config, trace) = (folder.path().join("agent.toml"), folder.path().join("trace"));
+    let path = |name: &str| folder.path().join(name);
     std::fs::write(
-        &config,
+        path("agent.toml"),
         "[[services.probes]]\nname = \"x\"\nkind = \"http\"\ntarget = \"http://nowhere.invalid/\"\ntimeout_seconds = 2\n",
     )?;
-    let mut traced = Command::new("strace");
-    traced.args(["-f", "-e", "trace=open,openat", "-o"]).arg(&trace).arg(agent);
-    traced.args(["once", "--config"]).arg(&config).stdout(Stdio::null()).stderr(Stdio::null());
-    let status = traced.status().map_err(|e| anyhow::anyhow!("strace: {e}: run tests/install-tools.sh"))?;
-    anyhow::ensure!(status.success(), "the agent fails under strace");
-    let text = String::from_utf8_lossy(&std::fs::read(&trace)?).into_owned();
+    std::fs::write(path("nsswitch.conf"), "hosts: myhostname files sss dns\n")?;
+    let mut traced = Command::new("unshare");
+    if !rustix::process::getuid().is_root() {
+        traced.args(["--user", "--map-root-user"]);
+    }
+    let script = "mount --bind \"$2/nsswitch.conf\" /etc/nsswitch.conf && \
+                  exec strace -f -e trace=open,openat -o \"$2/trace\" \"$1\" once --config \"$2/agent.toml\"";
+    traced.args(["--mount", "sh", "-c", script, "sh"]).arg(agent).arg(folder.path());
+    let status = traced.stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    anyhow::ensure!(status.success(), "the agent fails under strace: run tests/install-tools.sh");
+    let text = String::from_utf8_lossy(&std::fs::read(path("trace"))?).into_owned();
     anyhow::ensure!(text.contains("/etc/hosts"), "no name was looked up");
     Ok(text.lines().filter(|line| line.contains(".so\"") || line.contains(".so.")).count())
 }

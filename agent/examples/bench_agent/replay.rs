@@ -86,9 +86,8 @@ async fn live(context: Context) {
         recorder.begin();
         recorder.gauge(LIVE_SERIES, &[], f64::from(collection));
         recorder.end();
-        let mut spool = context.spool.lock().unwrap_or_else(PoisonError::into_inner);
-        spool.append(live_time(collection), &recorder);
-        drop(spool);
+        let take = || context.spool.lock().unwrap_or_else(PoisonError::into_inner);
+        take().append(live_time(collection), &recorder);
         context.collected.send_replace(());
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }

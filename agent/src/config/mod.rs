@@ -513,10 +513,12 @@ impl TryFrom<String> for ServerUrl {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let url = reqwest::Url::parse(&text).map_err(|e| format!("{text:?} is not an address: {e}"))?;
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        let url = reqwest::Url::parse(&text).ok();
+        let is_http =
+            |url: &reqwest::Url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some();
+        let Some(url) = url.filter(is_http) else {
             return Err(format!("{text:?} must begin with http:// or https:// and name a host"));
-        }
+        };
         if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
             return Err("an address must not hold a user, a password or parameters".into());
         }

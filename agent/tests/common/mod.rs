@@ -40,6 +40,8 @@ pub fn signed(order: &Order) -> SignedOrder {
 #[derive(Default)]
 pub struct Record {
     pub statuses: VecDeque<u16>,
+    /// Header of answers that are no success, seconds.
+    pub retry_after: Option<u64>,
     pub refuse_negative: bool,
     pub writes: Vec<remote_write::WriteRequest>,
     pub headers: Vec<HeaderMap>,
@@ -147,7 +149,12 @@ async fn write(State(server): State<Server>, headers: HeaderMap, body: Bytes) ->
             record.headers.push(headers);
         }
     });
-    StatusCode::from_u16(status).unwrap().into_response()
+    let asked = server.record.lock().unwrap().retry_after.filter(|_| status >= 300);
+    let mut response = StatusCode::from_u16(status).unwrap().into_response();
+    if let Some(seconds) = asked {
+        response.headers_mut().insert("retry-after", seconds.into());
+    }
+    response
 }
 
 async fn hello(State(server): State<Server>, Json(body): Json<Hello>) {

@@ -23,14 +23,17 @@ pub(super) const QUERIES: &[Query] = &[
         sql: "SELECT version() AS version, current_setting('server_version') AS short_version, 1 AS one",
         values: &[("one", "pg_static", Gauge)],
     },
+    // A standby that gets nothing does not know how far it is behind: then its lag is the age of what it replayed last.
     Query {
         versions: ALL,
         sql: "SELECT current_setting('max_connections') AS connections, \
               current_setting('superuser_reserved_connections') AS reserved, \
               CASE pg_is_in_recovery() WHEN true THEN 1 ELSE 0 END AS replica, \
               CASE WHEN NOT pg_is_in_recovery() THEN 0 \
-              WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0 \
-              ELSE greatest(0, extract(epoch FROM now() - pg_last_xact_replay_timestamp())) END AS lag, \
+              WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() \
+              AND EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming') THEN 0 \
+              ELSE greatest(0, extract(epoch FROM now() - \
+              coalesce(pg_last_xact_replay_timestamp(), pg_postmaster_start_time()))) END AS lag, \
               extract(epoch FROM pg_postmaster_start_time()) AS started",
         values: &[
             ("connections", "pg_settings_max_connections", Gauge),

@@ -7,7 +7,11 @@ build: agent
 
 # The agent as it is delivered: small, and without any shared library, so that it runs on old distributions too
 AGENT_TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
-AGENT_BUILD := RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile agent --locked --target $(AGENT_TARGET)
+comma := ,
+# Relocations in their short form; the linker of this target also keeps only one of functions that are alike.
+AGENT_LINK := -C link-arg=-Wl,-z,pack-relative-relocs \
+	$(if $(filter x86_64-%,$(AGENT_TARGET)),-C link-arg=-Wl$(comma)--icf=all)
+AGENT_BUILD := RUSTFLAGS="-C target-feature=+crt-static $(AGENT_LINK)" cargo build --profile agent --locked --target $(AGENT_TARGET)
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 agent:
 	$(AGENT_BUILD) -p siaga-agent

@@ -21,6 +21,7 @@ pub mod executor;
 pub mod hello;
 pub mod help;
 pub mod inventory;
+pub mod memory;
 pub mod name_service;
 pub mod orders;
 pub mod reload;

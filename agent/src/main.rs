@@ -13,6 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 const LOG_VARIABLE: &str = "SIAGA_LOG";
 
 fn main() -> ExitCode {
+    siaga_agent::memory::be_sparing();
     siaga_agent::name_service::use_built_in();
     let cli = Cli::parse();
     start_log();

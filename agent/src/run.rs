@@ -14,7 +14,7 @@ use crate::counters::Counters;
 use crate::discovery::Discovery;
 use crate::spool::Spool;
 use crate::state::Credentials;
-use crate::{clock, discovery, durable, hello, inventory, orders, reload, sampler, sender, services};
+use crate::{clock, discovery, durable, hello, inventory, memory, orders, reload, sampler, sender, services};
 
 /// Runs the agent until it is told to end.
 ///
@@ -58,6 +58,7 @@ pub async fn run(path: PathBuf) -> anyhow::Result<()> {
     );
 
     let mut tasks = JoinSet::new();
+    tasks.spawn(memory::run());
     tasks.spawn(sampler::run(context.clone()));
     tasks.spawn(services::run(context.clone()));
     tasks.spawn(sender::run(context.clone()));

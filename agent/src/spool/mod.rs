@@ -54,7 +54,7 @@ pub const SERVER: &str = "";
 const SEGMENT_BYTES: u64 = 512 * 1024;
 /// Bytes that are kept in memory while the disk takes no more.
 pub const MEMORY_BYTES: u64 = 1024 * 1024;
-/// A segment in memory is closed at this size, and the disk is tried again.
+/// A segment in memory is closed at this size.
 const MEMORY_SEGMENT_BYTES: u64 = 16 * 1024;
 
 /// A place in the queue.
@@ -175,6 +175,11 @@ impl Spool {
     pub fn append(&mut self, time_ms: i64, recorder: &Recorder) {
         if recorder.samples().is_empty() {
             return;
+        }
+        // As soon as the disk takes something again, what is in memory goes there.
+        let in_memory = self.encoder.is_some() && self.segments.back().is_some_and(Segment::is_in_memory);
+        if in_memory && segment::has_room(&self.folder, MEMORY_SEGMENT_BYTES * 2) {
+            self.close_segment();
         }
         let full = self.segments.back().is_some_and(|segment| segment.bytes() >= self.segment_limit(segment));
         if full || self.encoder.as_ref().is_none_or(|encoder| !encoder.fits(recorder)) {

@@ -180,7 +180,11 @@ impl Segment {
     pub(super) fn persist(&mut self, folder: &Path) -> Result<(), SpoolError> {
         let Store::Memory(bytes) = &self.store else { return Ok(()) };
         let mut on_disk = Self::create(folder, self.number)?;
-        on_disk.append(bytes.get(MAGIC.len()..).unwrap_or_default())?;
+        if let Err(error) = on_disk.append(bytes.get(MAGIC.len()..).unwrap_or_default()) {
+            // Left behind, it would stand in the way of the next attempt.
+            drop(on_disk.delete());
+            return Err(error);
+        }
         *self = on_disk;
         Ok(())
     }
@@ -195,6 +199,18 @@ impl Segment {
             Store::Memory(_) => Ok(()),
         }
     }
+}
+
+/// Whether the disk takes as much as a segment in memory may be, tried with a file that is taken away at once.
+pub(super) fn has_room(folder: &Path, bytes: u64) -> bool {
+    let path = folder.join("room");
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        file.write_all(&vec![0; usize::try_from(bytes).unwrap_or(0)])
+    };
+    let written = write().is_ok();
+    drop(std::fs::remove_file(&path));
+    written
 }
 
 /// The segments of a folder, oldest first. The folder is made where it is missing. What is no segment is left alone.

@@ -165,11 +165,22 @@ fn when_the_disk_takes_samples_again_those_in_memory_reach_it() {
     std::fs::remove_dir_all(&folder).unwrap();
     append(&mut spool, &mut recorder, 1..3);
     std::fs::create_dir_all(&folder).unwrap();
-    spool.close_segment(); // as its size would; the disk is tried again
     append(&mut spool, &mut recorder, 3..5);
     std::mem::forget(spool);
     let (mut spool, _) = open(&folder, 1 << 20);
     assert_eq!(drain(&mut spool, 10), times(1..5));
+}
+
+#[test]
+fn a_segment_that_could_not_be_brought_to_disk_stands_in_nobodys_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut segment = Segment::in_memory(7);
+    segment.append(&vec![7; 100_000]).unwrap();
+    assert!(!segment::has_room(Path::new("/dev/full"), 1));
+    assert!(segment.persist(&dir.path().join("none")).is_err());
+    segment.persist(dir.path()).unwrap();
+    assert!(!segment.is_in_memory() && segment::has_room(dir.path(), 1_000));
+    assert_eq!(segment_files(dir.path()).len(), 1);
 }
 
 #[test]

@@ -5,7 +5,8 @@
 build: agent
 	cargo build --release --locked -p siaga-server -p siaga-tests
 
-# The agent as it is delivered: small, and without any shared library, so that it runs on old distributions too
+# The agent as it is delivered: small, and without any shared library, so that it runs on old distributions too; one that
+# asks for a shared library fails here
 AGENT_TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
 comma := ,
 # Relocations in their short form; the linker of this target also keeps only one of functions that are alike.
@@ -15,6 +16,7 @@ AGENT_BUILD := RUSTFLAGS="-C target-feature=+crt-static $(AGENT_LINK)" cargo bui
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 agent:
 	$(AGENT_BUILD) -p siaga-agent
+	! readelf -ldW $(TARGET_DIR)/$(AGENT_TARGET)/agent/siaga-agent | grep -E 'INTERP|NEEDED'
 	install -D $(TARGET_DIR)/$(AGENT_TARGET)/agent/siaga-agent $(TARGET_DIR)/release/siaga-agent
 
 # Server, an agent of this machine and the drill laboratory, with everything under ./data

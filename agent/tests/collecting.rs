@@ -260,3 +260,16 @@ fn the_inventory_of_a_made_up_host_is_complete() {
     let packages: Vec<_> = inventory.packages.iter().map(|p| (p.name.as_str(), p.version.as_str())).collect();
     assert_eq!(packages, [("nginx", "1.22.1-9")]);
 }
+
+#[tokio::test]
+async fn a_clock_that_was_set_is_told_with_its_jump() {
+    let counters = Arc::new(Counters::default());
+    counters.clock_jumps.add(2);
+    counters.clock_jump_ms.set((-3_600_500_i64).cast_unsigned());
+    let mut recorder = Recorder::default();
+    collectors::runner(&Collect::default(), &host(), &counters, &Arc::default()).collect(&mut recorder).await;
+    let (samples, types) = read(&recorder);
+    assert_eq!(samples["siaga_agent_clock_jumps_total"], 2.0);
+    assert_eq!(samples["siaga_agent_clock_jump_seconds"], -3_600.5);
+    assert_eq!(types["siaga_agent_clock_jumps_total"], "counter");
+}

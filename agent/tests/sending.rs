@@ -138,3 +138,25 @@ async fn types_and_help_follow_the_samples_to_the_server() {
     collecting.abort();
     sending.abort();
 }
+
+#[tokio::test]
+async fn a_clock_that_differs_from_the_servers_is_told_as_a_figure() {
+    let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
+    let ahead = std::time::SystemTime::now() + std::time::Duration::from_secs(3_600);
+    server.record.lock().unwrap().date = Some(httpdate::fmt_http_date(ahead));
+    let (context, _keep) = context(&server, dir.path(), "[collect]\ninterval_seconds = 1\n");
+    let collecting = tokio::spawn(siaga_agent::sampler::run(context.clone()));
+    let sending = tokio::spawn(sender::run(context));
+    let offset = server
+        .until(|record| {
+            let series = record.writes.iter().flat_map(|write| &write.timeseries);
+            let name = "siaga_agent_clock_offset_seconds";
+            let mut named =
+                series.filter(|s| s.labels.iter().any(|l| l.name == "__name__" && l.value == name));
+            named.next_back().and_then(|series| Some(series.samples.last()?.value))
+        })
+        .await;
+    assert!((3_500.0..3_700.0).contains(&offset), "{offset}");
+    collecting.abort();
+    sending.abort();
+}

@@ -40,6 +40,8 @@ pub fn signed(order: &Order) -> SignedOrder {
 #[derive(Default)]
 pub struct Record {
     pub statuses: VecDeque<u16>,
+    /// The clock of this server, where it is another than that of the test.
+    pub date: Option<String>,
     /// Header of answers that are no success, seconds.
     pub retry_after: Option<u64>,
     pub refuse_negative: bool,
@@ -151,6 +153,9 @@ async fn write(State(server): State<Server>, headers: HeaderMap, body: Bytes) ->
     });
     let asked = server.record.lock().unwrap().retry_after.filter(|_| status >= 300);
     let mut response = StatusCode::from_u16(status).unwrap().into_response();
+    if let Some(date) = server.record.lock().unwrap().date.clone() {
+        response.headers_mut().insert("date", date.parse().unwrap());
+    }
     if let Some(seconds) = asked {
         response.headers_mut().insert("retry-after", seconds.into());
     }

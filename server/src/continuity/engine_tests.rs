@@ -191,9 +191,12 @@ async fn a_dry_run_lists_everything_and_orders_and_writes_nothing() {
     assert!(!dry_run(&app, "p").await.unwrap().steady_state[0].held, "it says how everything stands");
 }
 
+/// A drill that has ended, and what its world is then.
+type Ended = (DrillDetail, Arc<World>);
+
 /// The server ends as soon as the journal has so many entries, and starts again. Service and agent are other processes:
 /// they live in a runtime of their own and go on. Gives how many entries there were when the drill had ended before.
-fn cut_off_after(entries: usize) -> Option<(DrillDetail, Arc<World>)> {
+fn cut_off_after(entries: usize) -> Option<Ended> {
     let folder = tempfile::tempdir().unwrap();
     let world = World::healthy();
     let outside = Runtime::new().unwrap();
@@ -223,7 +226,7 @@ fn cut_off_after(entries: usize) -> Option<(DrillDetail, Arc<World>)> {
 
 #[test]
 fn wherever_the_server_ends_the_drill_is_taken_up_rolled_back_and_closed() {
-    let cuts: Vec<(usize, Option<(DrillDetail, Arc<World>)>)> = std::thread::scope(|scope| {
+    let cuts: Vec<(usize, Option<Ended>)> = std::thread::scope(|scope| {
         let mut found = Vec::new();
         for round in [1..=6, 7..=12, 13..=18] {
             let threads: Vec<_> =

@@ -4,7 +4,7 @@ use super::bodies::load;
 use super::report::{as_pdf, file_name};
 use crate::app::App;
 use crate::console::Page;
-use crate::records::{RecordsError, mail_outbox};
+use crate::records::mail_outbox;
 use crate::reports::mail::{self, Attachment, Message};
 use crate::time::now_ms;
 
@@ -17,7 +17,7 @@ pub(super) async fn queue(app: &App, drill_id: &str) -> anyhow::Result<()> {
     let (drill, _) = load(app, drill_id).await.map_err(|error| anyhow::anyhow!("{}", error.message()))?;
     let (key, now) = (format!("drill_report/{}", drill.id), now_ms());
     let wanted = key.clone();
-    let known = app.records.run(move |db| Ok::<_, RecordsError>(mail_outbox::is_known(db, &wanted)?)).await?;
+    let known = app.records.run(move |db| mail_outbox::is_known(db, &wanted)).await?;
     if known || drill.ended_at_ms.is_none() {
         return Ok(());
     }

@@ -18,7 +18,7 @@ fn in_a_network(lines: &[String]) -> Vec<(String, i32)> {
         .env("AGENT", program("siaga-agent"))
         .output()
         .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
     let parts: Vec<&str> = text.split('\0').collect();
     assert!(output.status.success(), "this test makes a network, which needs root: {output:?}");
     parts.chunks_exact(2).map(|pair| (pair[0].to_owned(), pair[1].parse().unwrap())).collect()

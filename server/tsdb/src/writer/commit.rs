@@ -8,7 +8,6 @@ use crate::error::AppendError;
 use crate::head::Inserted;
 use crate::index::Index;
 use crate::labels::Labels;
-use crate::schema;
 use crate::sync;
 use rusqlite::params;
 use std::collections::{HashMap, HashSet};
@@ -126,7 +125,7 @@ impl Writer {
                 key.clear();
                 series.labels.write_key(&mut key);
                 if self.proven {
-                    let crc = schema::series_crc(i64::from(series.id), &series.source, &key);
+                    let crc = super::series_crc(i64::from(series.id), &series.source, &key);
                     insert.execute(params![series.id, series.source.as_ref(), key, crc])?;
                 } else {
                     insert.execute(params![series.id, series.source.as_ref(), key])?;

@@ -44,20 +44,21 @@ pub(crate) fn relieve(folder: &Path, error: &anyhow::Error) -> bool {
     is_full(error) && release(folder)
 }
 
-/// Makes it whole where there is room for more than it. `false` when the disk has none. Blocks.
+/// Makes it whole where there is room for more than it. `false` when the disk has next to none. Blocks.
 pub(crate) fn keep(folder: &Path) -> bool {
     let path = folder.join(FILE);
     let present = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+    let room =
+        rustix::fs::statvfs(folder).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
     if present >= BYTES {
-        return true;
+        return room >= PART_BYTES;
     }
-    let room = rustix::fs::statvfs(folder).is_ok_and(|disk| disk.f_bavail * disk.f_frsize > BYTES * 2);
     let write = || {
         let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
         file.write_all(&vec![0; usize::try_from(BYTES - present).unwrap_or(0)])?;
         file.sync_all()
     };
-    room && write().is_ok()
+    room > BYTES * 2 && write().is_ok()
 }
 
 #[cfg(test)]

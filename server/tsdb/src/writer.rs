@@ -13,7 +13,7 @@ use crate::downsample::Resolution;
 use crate::error::{AppendError, StorageError};
 use crate::head::Frozen;
 use crate::idset::IdSet;
-use crate::schema;
+use crate::schema::{self, series_crc};
 use crate::shared::Shared;
 use crate::sync;
 use rusqlite::{Connection, params};

@@ -7,7 +7,6 @@ use crate::head::{Inserted, NewSamples};
 use crate::index::Index;
 use crate::labels::Labels;
 use crate::logs::{LogRow, Logs};
-use crate::schema;
 use crate::sync;
 use rusqlite::params;
 use std::collections::HashSet;
@@ -131,7 +130,7 @@ impl Writer {
                 key.clear();
                 series.labels.write_key(&mut key);
                 if self.proven {
-                    let crc = schema::series_crc(i64::from(series.id), &series.source, &key);
+                    let crc = super::series_crc(i64::from(series.id), &series.source, &key);
                     insert.execute(params![series.id, series.source.as_ref(), key, crc])?;
                 } else {
                     insert.execute(params![series.id, series.source.as_ref(), key])?;

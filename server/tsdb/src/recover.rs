@@ -36,10 +36,8 @@ pub(crate) fn recover(options: Options, connection: &Connection) -> rusqlite::Re
         next_log.insert(key, (row as u32).saturating_add(1));
         let span = key.start_ms()..key.end_ms();
         let read = log::read(data, |series, t, value| {
-            if span.contains(&t) {
-                if head.insert(series, key, t, value, 0) == Inserted::New {
-                    head.count(&NewSamples::one(key, t), 0);
-                }
+            if span.contains(&t) && head.insert(series, key, t, value, 0) == Inserted::New {
+                head.count(&NewSamples::one(key, t), 0);
             }
         });
         if read.is_err() {

@@ -23,24 +23,27 @@ pub(crate) struct Snapshot<'a> {
     connection: &'a Connection,
     last_timeline: RefCell<Option<(i64, Arc<[i64]>)>>,
     pub(crate) buckets: Arc<Buckets>,
+    /// Every chunk that the directory tells of is there.
+    is_exact: bool,
 }
 
 impl<'a> Snapshot<'a> {
     /// Starts a read transaction; it ends with the value.
     pub(crate) fn begin(shared: &'a Shared, connection: &'a Connection) -> rusqlite::Result<Self> {
-        let buckets = loop {
+        let (buckets, is_exact) = loop {
             let before = shared.directory.load();
             connection.execute_batch("BEGIN")?;
             // The snapshot is taken at the first read.
             let started = connection.query_row("SELECT count(*) FROM meta", [], |_| Ok(()));
+            let is_ahead = shared.directory.is_ahead();
             let buckets = shared.directory.load();
             if started.is_ok() && Arc::ptr_eq(&before, &buckets) {
-                break buckets;
+                break (buckets, !is_ahead);
             }
             connection.execute_batch("ROLLBACK")?;
             started?;
         };
-        Ok(Self { shared, connection, last_timeline: RefCell::default(), buckets })
+        Ok(Self { shared, connection, last_timeline: RefCell::default(), buckets, is_exact })
     }
 
     /// Buckets of samples that touch the range, in the order in which they are read.
@@ -63,13 +66,25 @@ impl<'a> Snapshot<'a> {
         let read =
             statement.query_row([key.row(series)], |row| self.decode(row.get_ref(0)?, key, series, values));
         match read.optional() {
-            Ok(found) => Ok(found.flatten()),
+            Ok(Some(found)) => Ok(found),
+            Ok(None) => {
+                // A damaged page may hide a row without any error.
+                if self.is_exact && self.is_told(key, series) {
+                    self.shared.note_damage(key.row(series));
+                }
+                Ok(None)
+            }
             Err(error) if schema::is_damage(&error) => {
                 self.shared.note_damage(key.row(series));
                 Ok(None)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether the directory tells of a chunk.
+    fn is_told(&self, key: BucketKey, series: u32) -> bool {
+        self.buckets.get(&key).is_some_and(|info| info.series.contains(series))
     }
 
     /// The aggregates of a series in a bucket of them; `None` when there are none, or none that can be read.
@@ -107,8 +122,8 @@ impl<'a> Snapshot<'a> {
             while end < series.len() && series[end] - series[end - 1] <= STEP_OVER {
                 end += 1;
             }
-            let mut next = at;
-            let damaged = {
+            let (mut next, mut missing) = (at, Vec::new());
+            {
                 let mut statement = self
                     .connection
                     .prepare_cached("SELECT id, data FROM chunk WHERE id BETWEEN ?1 AND ?2 ORDER BY id")?;
@@ -116,12 +131,13 @@ impl<'a> Snapshot<'a> {
                 loop {
                     let row = match rows.next() {
                         Ok(Some(row)) => row,
-                        Ok(None) => break false,
-                        Err(error) if schema::is_damage(&error) => break true,
+                        Ok(None) => break,
+                        Err(error) if schema::is_damage(&error) => break,
                         Err(error) => return Err(error),
                     };
                     let id = row.get::<_, i64>(0)? as u32;
                     while next < end && series[next] < id {
+                        missing.push(next);
                         next += 1;
                     }
                     if next == end || series[next] != id {
@@ -134,10 +150,12 @@ impl<'a> Snapshot<'a> {
                     }
                     next += 1;
                 }
-            };
-            if damaged {
-                // One by one behind the damage, so that it costs no more than its own rows.
-                for (at, &id) in series.iter().enumerate().take(end).skip(next) {
+            }
+            // One by one what damage hid, so that it costs no more than its own rows.
+            missing.extend(next..end);
+            for at in missing {
+                let id = series[at];
+                if self.is_told(key, id) {
                     let values = target(context, at);
                     let before = values.len();
                     if let Some(timeline) = self.read(key, id, values)? {

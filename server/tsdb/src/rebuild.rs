@@ -3,6 +3,7 @@
 //! The new file takes the old one's place in one step when it is whole; the old one stays beside it as `NAME.damaged`
 //! (only the latest), for whoever wants to look for more in it. Needs room for a copy of the store.
 
+use crate::directory::BucketInfo;
 use crate::error::OpenError;
 use crate::options::Synchronous;
 use crate::scan::{self, ROWS, blob};
@@ -93,8 +94,9 @@ fn make(from: &Connection, proven: bool, copy: &Path) -> rusqlite::Result<()> {
     copy_rows(from, &to, "log")?;
     let last_timeline = copy_rows(from, &to, "timeline")?;
     let (buckets, _) = scan::buckets(from)?;
-    for (key, info) in &buckets {
-        schema::put_bucket(&to, *key, info)?;
+    for (key, series) in scan::sets_of_chunks(&to)? {
+        let samples = buckets.get(&key).map_or(0, |info| info.samples);
+        schema::put_bucket(&to, key, &BucketInfo { series, samples })?;
     }
     to.execute("INSERT INTO meta(key, value) VALUES ('next_timeline', ?1)", [last_timeline + 1])?;
     to.execute_batch("COMMIT; PRAGMA journal_mode = WAL")

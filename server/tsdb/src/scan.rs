@@ -224,7 +224,7 @@ pub(crate) fn buckets(connection: &Connection) -> rusqlite::Result<(Buckets, Vec
     Ok((buckets, lost))
 }
 
-fn sets_of_chunks(connection: &Connection) -> rusqlite::Result<BTreeMap<BucketKey, IdSet>> {
+pub(crate) fn sets_of_chunks(connection: &Connection) -> rusqlite::Result<BTreeMap<BucketKey, IdSet>> {
     let mut ids: BTreeMap<BucketKey, Vec<u32>> = BTreeMap::new();
     table(connection, "chunk", "0", ROWS, |id, _| {
         if let Some(key) = BucketKey::of_row(id) {

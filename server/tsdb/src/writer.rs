@@ -192,12 +192,12 @@ impl Writer {
             let head = sync::read(&self.shared.head);
             change.remove_series.retain(|&id| head.is_idle(id));
         }
-        self.shared.directory.announce(&change.buckets);
+        let was_ahead = self.shared.directory.announce(&change.buckets);
         let transaction = self.connection.transaction()?;
         apply(&transaction, &change)?;
         transaction.commit()?;
         self.untidy = true;
-        self.shared.directory.settle(change.buckets);
+        self.shared.directory.settle(change.buckets, was_ahead);
         if let Some((key, _)) = change.closed {
             let mut head = sync::write(&self.shared.head);
             head.thaw(key);

@@ -59,6 +59,7 @@ fn writers_and_upkeep_at_once_lose_nothing() {
         }
     });
     while store.maintain(end + 4 * DAY).unwrap().more {}
+    assert_eq!(store.stats().unwrap().damaged_rows, 0, "what is not committed yet is no damage");
     drop(store);
     let store = open(folder.path());
     assert!(everything(&store).iter().all(|s| samples(s) == bits(&run)));

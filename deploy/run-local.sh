@@ -11,8 +11,6 @@ set -euo pipefail
 
 here=$(cd "$(dirname "$0")/.." && pwd)
 data=${SIAGA_DATA:-$here/data}
-listen=${SIAGA_LISTEN:-127.0.0.1:8480}
-lab_port=${SIAGA_LAB_PORT:-8491}
 bin=${SIAGA_BIN:-$here/target/release}
 demo=${SIAGA_DEMO:-0}
 
@@ -20,6 +18,37 @@ umask 077
 mkdir -p "$data/plans" "$data/log"
 data=$(cd "$data" && pwd)
 bin=$(cd "$bin" && pwd)
+
+# One start at a time on these data; the programs themselves do not hold the lock.
+exec 9>"$data/run.lock"
+if ! flock -n 9; then
+    echo "siaga: another run-local.sh uses $data already" >&2
+    exit 1
+fi
+
+# Where the console and the laboratory stand is settled at the first start; a later one reads it from what was written then.
+settled() { # name, what the files say, what is wished, what it is without both
+    if [ -n "$2" ] && [ -n "$3" ] && [ "$2" != "$3" ]; then
+        echo "siaga: $1 is $2 in $data and $3 is wished: change it in the files there, or take another SIAGA_DATA" >&2
+        exit 1
+    fi
+    echo "${2:-${3:-$4}}"
+}
+first_match() { [ -e "$2" ] && sed -n "$1" "$2" | head -n 1; }
+listen=$(first_match 's/^ *listen *= *"\([^"]*\)".*/\1/p' "$data/server.toml" || true)
+listen=$(settled "the console's address" "$listen" "${SIAGA_LISTEN:-}" 127.0.0.1:8480)
+lab_port=$(first_match 's/^\([0-9][0-9]*\)$/\1/p' "$data/lab/port" || true)
+lab_port=$(settled "the laboratory's port" "$lab_port" "${SIAGA_LAB_PORT:-}" 8491)
+
+# Looked at before anything is written: what is refused leaves nothing behind that the next start would obey.
+listen_host=${listen%:*}
+listen_host=${listen_host#[}
+listen_host=${listen_host%]}
+answers() { (exec 3<>"/dev/tcp/$listen_host/${listen##*:}") 2>/dev/null; }
+if answers; then
+    echo "siaga: something listens on $listen already; SIAGA_LISTEN names another address at the first start" >&2
+    exit 1
+fi
 
 # A file that stands already is the user's.
 keep() { [ -e "$1" ] || cat >"$1"; }
@@ -61,13 +90,6 @@ undo = ["$bin/siaga-lab", "start", "b", "--dir", "$data/lab"]
 timeout_seconds = 10
 TOML
 
-# One start at a time on these data; the programs themselves do not hold the lock.
-exec 9>"$data/run.lock"
-if ! flock -n 9; then
-    echo "siaga: another run-local.sh uses $data already" >&2
-    exit 1
-fi
-
 pids=()
 finish() {
     trap - INT TERM EXIT
@@ -82,13 +104,6 @@ finish() {
 trap 'exit 0' INT TERM
 trap finish EXIT
 
-answers() { (exec 3<>"/dev/tcp/${listen%:*}/${listen##*:}") 2>/dev/null; }
-if answers; then
-    echo "siaga: something listens on $listen already" >&2
-    trap - EXIT
-    exit 1
-fi
-
 "$bin/siaga-lab" up --dir "$data/lab" --port "$lab_port" 9>&-
 "$bin/siaga-server" serve --config "$data/server.toml" 2>>"$data/log/server.log" 9>&- &
 pids+=($!)
@@ -97,6 +112,10 @@ for _ in $(seq 150); do
     kill -0 "${pids[0]}" 2>/dev/null || { tail -n 20 "$data/log/server.log" >&2; exit 1; }
     sleep 0.2
 done
+if ! answers; then
+    echo "siaga: the server does not answer on $listen, see $data/log/server.log" >&2
+    exit 1
+fi
 
 if [ ! -e "$data/agent/credentials.json" ]; then
     # Not as an argument, which every user of the machine can read.

@@ -1,8 +1,8 @@
 //! The server, as the agent sees it: one HTTP client, the bearer token, and what an answer means.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -10,6 +10,7 @@ use reqwest::{Certificate, Client, Method, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use siaga_protocol::agent_api::Problem;
+use siaga_protocol::paths;
 
 use crate::clock;
 use crate::config::{Server, ServerUrl};
@@ -245,12 +246,18 @@ impl Api {
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        let request = self.client.request(method, self.url.join(path));
+        let request = self.client.request(method, self.url.join(path)).header(paths::RUN_HEADER, run());
         match &self.authorization {
             Some(value) => request.header(AUTHORIZATION, value.clone()),
             None => request,
         }
     }
+}
+
+/// This process, to the server.
+fn run() -> u64 {
+    static RUN: OnceLock<u64> = OnceLock::new();
+    *RUN.get_or_init(rand::random)
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<Certificate>, ApiError> {

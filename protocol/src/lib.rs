@@ -28,6 +28,9 @@ pub mod paths {
     pub const ORDER_RESULTS: &str = "/api/v1/agents/order-results";
     /// An undo that the agent carried out by itself (`POST`).
     pub const AGENT_UNDOS: &str = "/api/v1/agents/undos";
+    /// Header of every request of an agent: which process sends it, drawn anew at each start. Two at a time with one
+    /// identity are a host that was copied.
+    pub const RUN_HEADER: &str = "siaga-run";
     /// Prometheus remote write (`POST`).
     pub const REMOTE_WRITE: &str = "/prometheus/api/v1/write";
 }

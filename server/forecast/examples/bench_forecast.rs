@@ -147,11 +147,11 @@ fn row(name: &str, score: &Score, yardstick: &Score, rate: f64) {
 /// Paths of a peer: point and bounds of the intervals at 95 and 80 %.
 type PeerPaths = [Vec<f64>; 5];
 
+/// A peer's name, its seconds, and its paths of every series.
+type PeerAnswer = (String, f64, Vec<PeerPaths>);
+
 /// Asks statsforecast for all series; it answers with the name, the seconds and one line of numbers for each path.
-fn peer(
-    python: &str,
-    cases: &[Case],
-) -> Result<Vec<(String, f64, Vec<PeerPaths>)>, Box<dyn std::error::Error>> {
+fn peer(python: &str, cases: &[Case]) -> Result<Vec<PeerAnswer>, Box<dyn std::error::Error>> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/statsforecast_peer.py");
     let mut child = Command::new(python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let past: Vec<&[f64]> = cases.iter().map(|case| case.past.as_slice()).collect();

@@ -387,7 +387,7 @@ mod tests {
 
     #[test]
     fn hours_that_are_far_off_do_not_move_the_line() {
-        let far = |n: usize| if n % 40 == 0 { 400.0 } else { 0.0 };
+        let far = |n: usize| if n.is_multiple_of(40) { 400.0 } else { 0.0 };
         let pairs: Vec<_> =
             loads().into_iter().enumerate().map(|(n, x)| (x, 5.0 + 0.2 * x + noise(n) + far(n))).collect();
         let fit = fit_load(&pairs).unwrap();

@@ -13,10 +13,14 @@ use crate::records::asset_changes::{self, NewChange};
 use crate::records::assets::{self, Asset};
 use crate::records::rusqlite::Connection;
 use crate::records::{RecordsError, audit};
-use crate::time::Millis;
+use crate::time::{DAY_MS, Millis};
 
 /// Changes of one report that are written down one by one; the rest is counted in one further row.
 const MAX_CHANGES_A_REPORT: usize = 5_000;
+
+/// Changes of one asset that are written down one by one within a day; more are counted only. What changes so often is no
+/// history any more, and must not fill the disk.
+const MAX_CHANGES_A_DAY: usize = 20_000;
 
 /// Sub Klasifikasi of a host.
 const SERVER_SUB_CLASS: &str = "Server";
@@ -110,10 +114,15 @@ pub fn take_over(
         }
         Some(old) => {
             let changes = diff(old, new);
-            for change in changes.iter().take(MAX_CHANGES_A_REPORT) {
+            let today = asset_changes::count_since(db, id, now_ms - DAY_MS)?;
+            let room = MAX_CHANGES_A_REPORT.min(MAX_CHANGES_A_DAY.saturating_sub(today));
+            for change in changes.iter().take(room) {
                 add(change.kind.code(), &change.field, change.old.as_deref(), change.new.as_deref())?;
             }
-            if let Some(more @ 1..) = changes.len().checked_sub(MAX_CHANGES_A_REPORT) {
+            // Nothing at all beyond twice the bound: a row a report is a flood as well.
+            if let Some(more @ 1..) = changes.len().checked_sub(room)
+                && today < 2 * MAX_CHANGES_A_DAY
+            {
                 add("more", "inventory", None, Some(&more.to_string()))?;
             }
             changes.len()

@@ -199,7 +199,7 @@ mod tests {
                 "inventory",
                 "w: Debian 13, 2 disks, 27 packages",
                 "w: Debian 13, 2 diska, 27 paket",
-                "w: Debian 13, 2 disks, 27 packages",
+                "w: Debian 13, disks: 2, packages: 27",
             ),
             (
                 "added",

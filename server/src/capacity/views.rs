@@ -132,7 +132,10 @@ impl Page {
             ("/kapasitas/kalender", "capacity.tab.calendar"),
             ("/kapasitas/laporan", "capacity.tab.report"),
         ]
-        .map(|(address, key)| (address, self.t(key), here == address))
+        .map(|(address, key)| {
+            let below = here.strip_prefix(address).is_some_and(|rest| rest.starts_with('/'));
+            (address, self.t(key), here == address || (below && address != "/kapasitas"))
+        })
         .to_vec()
     }
 }

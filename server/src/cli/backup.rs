@@ -56,8 +56,11 @@ pub(super) fn backup(args: &BackupArgs) -> anyhow::Result<()> {
 
 pub(super) fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
     let data_dir = args.config.load()?.storage.data_dir;
-    if DATABASES.iter().any(|name| data_dir.join(name).exists()) {
-        bail!("{} holds data already; restore into an empty folder", data_dir.display());
+    // What a database left beside itself would be played back over the restored one.
+    let left =
+        DATABASES.iter().flat_map(|name| ["", "-wal", "-shm", "-journal"].map(|end| format!("{name}{end}")));
+    if let Some(name) = left.into_iter().find(|name| data_dir.join(name).exists()) {
+        bail!("{} holds data already ({name}); restore into an empty folder", data_dir.display());
     }
     let staged = data_dir.join("restore.partial");
     copy_all(&args.folder, &staged)?;
@@ -154,6 +157,17 @@ mod tests {
         assert!(backup(&within).unwrap_err().to_string().contains("within the data folder"));
         let taken = RestoreArgs { config: config_of(&data), folder: copy.clone() };
         assert!(restore(&taken).unwrap_err().to_string().contains("holds data already"));
+
+        // A log that stayed behind when its database was removed is data too.
+        for left in ["records.db-wal", "metrics/series.db-wal"] {
+            let partly = folder.path().join("partly");
+            std::fs::create_dir_all(partly.join("metrics")).unwrap();
+            std::fs::write(partly.join(left), "pages").unwrap();
+            let error =
+                restore(&RestoreArgs { config: config_of(&partly), folder: copy.clone() }).unwrap_err();
+            assert!(error.to_string().contains(left), "{error:#}");
+            std::fs::remove_dir_all(partly).unwrap();
+        }
 
         // A damaged backup leaves nothing behind, and a good one can be restored after it.
         let damaged = folder.path().join("damaged");

@@ -77,7 +77,7 @@ pub(super) fn run(args: ImportArgs, runtime: &tokio::runtime::Runtime) -> anyhow
     bar.finish_and_clear();
     let counts = import.counts;
     super::out::line(format_args!(
-        "{} samples imported, {} lines not taken",
+        "samples imported: {}, lines not taken: {}",
         counts.samples, counts.bad_lines
     ))?;
     match outcome {
@@ -119,6 +119,9 @@ impl Import<'_> {
     fn take(&mut self, event: Event) -> anyhow::Result<()> {
         match event {
             Event::Bad(bad) => self.report(&bad),
+            Event::NoEnd => self.bar.suspend(|| {
+                tracing::warn!("the file does not end with `# EOF`: it may have been cut off");
+            }),
             Event::Batch(batch) => self.store(batch)?,
         }
         self.bar.set_message(format!("{} samples", self.counts.samples));

@@ -1,6 +1,7 @@
 //! The server's one typed configuration. Every key has a default here and a line in `deploy/server.toml`;
 //! unknown keys are refused. Values are checked while they are read, so that an error has a place.
 
+mod bounds;
 mod documents;
 mod reload;
 mod values;
@@ -17,6 +18,9 @@ use crate::access::Role;
 pub use documents::{Mail, MailAddress, MailTls, Recipient, Reports};
 pub use reload::{LiveConfig, watch};
 pub use values::{Language, Percent, TimeZoneName};
+
+/// Largest configuration file.
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -422,8 +426,7 @@ impl Config {
     /// # Errors
     /// What is wrong, with file, line and field.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(file)
-            .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+        let text = read_text(file).map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
         Ok(Self::read(&file.display().to_string(), &text)?)
     }
 
@@ -464,8 +467,19 @@ impl Config {
                 "must be less than http.request_timeout, or no query could tell that it took too long";
             return Err(("query.timeout", reason.to_owned()));
         }
-        self.mail.check()
+        self.mail.check()?;
+        bounds::check(self)
     }
+}
+
+/// The text of a regular file of a bounded size: a device or a pipe in its place would never end.
+fn read_text(file: &Path) -> std::io::Result<String> {
+    let found = std::fs::metadata(file)?;
+    if !found.is_file() || found.len() > MAX_FILE_BYTES {
+        let reason = format!("not a regular file of at most {MAX_FILE_BYTES} bytes");
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, reason));
+    }
+    std::fs::read_to_string(file)
 }
 
 #[cfg(test)]
@@ -501,6 +515,11 @@ mod tests {
             (
                 "[mail]\nserver = \"a.example\"\nuser = \"u\"\npassword_file = \"p\"\ntls = \"none\"\n",
                 "server.toml:5:7: mail.tls: with mail.user",
+            ),
+            ("[metrics]\nretention = \"0s\"\n", "server.toml:2:13: metrics.retention: must be at least 1h"),
+            (
+                "[access]\nmax_failed_logins = 0\n",
+                "server.toml:2:21: access.max_failed_logins: must be at least 1",
             ),
         ] {
             let error = parse(text).unwrap_err();

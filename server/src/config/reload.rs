@@ -55,6 +55,11 @@ impl LiveConfig {
 
     /// Reads `file` again; keeps the running configuration when it is wrong.
     pub fn reload(&self, file: &Path) {
+        if std::fs::metadata(file).is_ok_and(|found| found.len() == 0) {
+            // An editor that empties the file before it writes must not put every key back to its default meanwhile.
+            tracing::warn!(file = %file.display(), "the configuration file is empty, the running one stays");
+            return;
+        }
         match Config::load(file) {
             Ok(fresh) => {
                 self.replace(fresh);
@@ -109,9 +114,11 @@ mod tests {
         std::fs::write(&file, "[console]\norganisation = \"LPSE Kota\"\n").unwrap();
         live.reload(&file);
         assert_eq!(live.current().console.organisation, "LPSE Kota");
-        std::fs::write(&file, "[console]\norganisation = 7\n").unwrap();
-        live.reload(&file);
-        assert_eq!(live.current().console.organisation, "LPSE Kota");
+        for wrong in ["[console]\norganisation = 7\n", ""] {
+            std::fs::write(&file, wrong).unwrap();
+            live.reload(&file);
+            assert_eq!(live.current().console.organisation, "LPSE Kota", "{wrong}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::access::{Principal, Right, UserPrincipal};
 use crate::app::App;
 use crate::config::{Language, TimeZoneName};
 use crate::continuity::Declared;
-use crate::http::ApiError;
+use crate::http::{ApiError, FROM_ANOTHER_SITE, MISSING};
 
 /// Name of the cookie that holds the chosen language.
 pub(super) const LANGUAGE_COOKIE: &str = "siaga_bahasa";
@@ -263,14 +263,13 @@ impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         self.error.log();
         let status = self.error.status();
+        let in_words = self.said.as_ref().map(|(words, _)| words.clone());
+        let in_words = in_words.or_else(|| in_own_words(&self.page, self.error.message()));
         let template = ErrorTemplate {
             page: &self.page,
             status: status.as_u16(),
-            explanation: match &self.said {
-                Some((words, _)) => words.clone(),
-                None => self.page.t(&format!("error.{}", explained(status))),
-            },
-            message: self.said.is_none().then(|| self.error.message()),
+            message: in_words.is_none().then(|| self.error.message()),
+            explanation: in_words.unwrap_or_else(|| self.page.t(&format!("error.{}", explained(status)))),
             link: self.said.as_ref().map(|(_, link)| link),
         };
         match template.render() {
@@ -278,6 +277,23 @@ impl IntoResponse for PageError {
             Err(_) => self.error.into_response(),
         }
     }
+}
+
+/// What the API says in English, in the reader's language, where the catalogue has it.
+fn in_own_words(page: &Page, message: &str) -> Option<String> {
+    if message == FROM_ANOTHER_SITE {
+        return Some(page.t("error.another_site"));
+    }
+    let missing = message.strip_suffix(MISSING)?;
+    // "server web-01": what it is has a word, its name stays.
+    let (kind, name) = missing.split_once(' ').unwrap_or(("", missing));
+    let key = match kind {
+        "asset" | "drill" | "host" | "incident" | "plan" | "proposal" | "server" | "user" => {
+            format!("error.kind.{kind}")
+        }
+        _ => return Some(page.tv("error.missing", &[("what", missing)])),
+    };
+    Some(page.tv("error.missing", &[("what", &format!("{} {name}", page.t(&key)))]))
 }
 
 /// The status whose explanation fits best.

@@ -15,7 +15,7 @@ use crate::access::attempt::{MAX_DEVICES, Source, Verdict, attempt};
 use crate::access::{SESSION_COOKIE, hash_secret, new_secret};
 use crate::app::App;
 use crate::config::Language;
-use crate::http::{Access, ApiError, PeerAddress, Routes, same_site};
+use crate::http::{Access, ApiError, FROM_ANOTHER_SITE, PeerAddress, Routes, same_site};
 use crate::records::{attempts, audit, users};
 use crate::time::now_ms;
 
@@ -73,7 +73,7 @@ async fn sign_in(
 ) -> Result<Response, PageError> {
     let page = view.page(Section::None);
     if !same_site(&headers) {
-        return Err(PageError::new(&page, ApiError::forbidden("the form was sent from another site")));
+        return Err(PageError::new(&page, ApiError::forbidden(FROM_ANOTHER_SITE)));
     }
     let next = safe_next(&credentials.lanjut).to_owned();
     let device = jar.get(DEVICE_COOKIE).map(|cookie| cookie.value().to_owned());
@@ -139,7 +139,7 @@ async fn check(
 
 async fn sign_out(State(app): State<App>, headers: HeaderMap, jar: CookieJar) -> Result<Response, ApiError> {
     if !same_site(&headers) {
-        return Err(ApiError::forbidden("the form was sent from another site"));
+        return Err(ApiError::forbidden(FROM_ANOTHER_SITE));
     }
     if let Some(cookie) = jar.get(SESSION_COOKIE) {
         let hash = hash_secret(cookie.value());

@@ -36,7 +36,10 @@ struct TokenRow {
 /// A secret that is shown once.
 struct Enrolment {
     command: String,
+    token: String,
     until: String,
+    /// Said where no other machine can reach this server.
+    warning: Option<String>,
 }
 
 #[derive(Template)]
@@ -118,7 +121,7 @@ async fn show(State(app): State<App>, view: View, caller: Caller) -> Result<Resp
 #[derive(Debug, Deserialize)]
 struct NewToken {
     name: String,
-    #[serde(default)]
+    /// Days, or nothing for a token without an end; a form without the field is no choice.
     hari: String,
 }
 
@@ -128,8 +131,14 @@ async fn make(
     caller: Caller,
     Form(new): Form<NewToken>,
 ) -> Result<Response, PageError> {
-    // The choice is a list; what is not a number in it means no end.
-    let days = new.hari.parse().ok();
+    let page = view.clone().page(Section::None);
+    let days =
+        match new.hari.as_str() {
+            "" => None,
+            text => Some(text.parse().map_err(|_| {
+                PageError::new(&page, ApiError::bad_request("not a number of days").at("hari"))
+            })?),
+        };
     answer(&app, view, &caller, async |page, user, template| {
         match manage::make_api_token(&app, user, new.name, days).await {
             Ok((_, secret)) => {
@@ -200,19 +209,25 @@ async fn make_enrolment(
         let token = tokio::task::spawn_blocking(move || new_enrol_token(&records, None, valid, &actor, now))
             .await
             .map_err(|_| RecordsError::Task)??;
-        let command = enrol_command(&own_address(&app, &headers), &token);
-        template.enrolment = Some(Enrolment { command, until: page.datetime(now + millis(valid)) });
+        let listen = app.config.current().http.listen;
+        template.enrolment = Some(Enrolment {
+            command: enrol_command(&own_address(&app, &headers)),
+            token,
+            until: page.datetime(now + millis(valid)),
+            warning: listen
+                .ip()
+                .is_loopback()
+                .then(|| page.tv("tokens.enrolment_loopback", &[("address", &listen.to_string())])),
+        });
         Ok(StatusCode::OK)
     })
     .await
 }
 
-/// What is typed on the server that is to be enrolled. The token goes through the environment, where other users of
-/// that host do not see it.
-fn enrol_command(address: &str, token: &str) -> String {
-    format!(
-        "sudo env SIAGA_ENROL_TOKEN={token} siaga-agent enrol --server {address} --config /etc/siaga/agent.toml"
-    )
+/// What is typed on the server that is to be enrolled. The token is pasted into it, where other users of that host do not
+/// see it: they do see arguments, those of `sudo env` too.
+fn enrol_command(address: &str) -> String {
+    format!("sudo siaga-agent enrol --server {address} --token-file - --config /etc/siaga/agent.toml")
 }
 
 /// Address under which the browser reached this server, which agents most likely reach as well.
@@ -233,8 +248,8 @@ mod tests {
     #[test]
     fn the_command_enrols_as_the_agent_wants_it() {
         assert_eq!(
-            enrol_command("https://siaga.example:8480", "siaga_enrol_x"),
-            "sudo env SIAGA_ENROL_TOKEN=siaga_enrol_x siaga-agent enrol --server https://siaga.example:8480 \
+            enrol_command("https://siaga.example:8480"),
+            "sudo siaga-agent enrol --server https://siaga.example:8480 --token-file - \
              --config /etc/siaga/agent.toml"
         );
     }

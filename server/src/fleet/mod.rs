@@ -9,6 +9,7 @@ pub mod http;
 pub mod orders;
 mod presence;
 mod retire;
+mod twins;
 
 pub use clock::{HostClock, Verdict as ClockVerdict};
 pub use enrolment::{EnrolError, enrol, is_plain_name, new_enrol_token, note_refusal};

@@ -84,7 +84,8 @@ pub async fn answer(
     }
 }
 
-/// Orders for a host: at once if there are any, else as soon as there are, or none after `wait`.
+/// Orders for a host: at once if there are any, else as soon as there are, or none after `wait`. None for a host that was
+/// copied: both would carry them out.
 pub(super) async fn poll(app: &App, host_id: &str, wait: Duration) -> Result<Vec<SignedOrder>, RecordsError> {
     let deadline = Instant::now() + wait;
     let mut news = app.order_news.subscribe();
@@ -92,6 +93,7 @@ pub(super) async fn poll(app: &App, host_id: &str, wait: Duration) -> Result<Vec
         let id = host_id.to_owned();
         let open =
             app.records.run(move |db| orders::open_for_host(db, &id, now_ms(), MAX_ORDERS_A_POLL)).await?;
+        let open = if app.presence.twins_since_ms(host_id, now_ms()).is_some() { Vec::new() } else { open };
         if !open.is_empty()
             || app.is_stopping()
             || tokio::time::timeout_at(deadline, news.changed()).await.is_err()

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::clock::{ClockWatch, HostClock};
+use super::twins::RunWatch;
 use crate::records::{Records, RecordsError, hosts, server_state};
 use crate::time::{Millis, SECOND_MS};
 
@@ -83,6 +84,7 @@ struct Entry {
     /// Whether `heard_ms` is to be written down.
     dirty: bool,
     clock: Option<ClockWatch>,
+    runs: RunWatch,
     samples: Option<Samples>,
 }
 
@@ -169,6 +171,19 @@ impl Presence {
     #[must_use]
     pub fn clock(&self, host_id: &str) -> Option<HostClock> {
         self.entries().get(host_id).and_then(|entry| entry.clock).map(|watch| watch.clock())
+    }
+
+    /// Notes which process of a host's agent sent a request.
+    pub fn note_run(&self, host_id: &str, run: u64, now_ms: Millis) {
+        let mut entries = self.entries();
+        let entry = entries.entry(host_id.to_owned()).or_default();
+        entry.runs = entry.runs.after(run, now_ms);
+    }
+
+    /// Since when two agents send with the identity of a host, if they do.
+    #[must_use]
+    pub fn twins_since_ms(&self, host_id: &str, now_ms: Millis) -> Option<Millis> {
+        self.entries().get(host_id).and_then(|entry| entry.runs.twins_since_ms(now_ms))
     }
 
     /// Where samples come again after a gap, if a request with these times is the first after one.

@@ -7,6 +7,8 @@ use axum::http::{HeaderMap, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
+use siaga_protocol::paths;
+
 use super::{Access, ApiError, Kind};
 use crate::access::{AuthError, Principal, authenticate};
 use crate::app::App;
@@ -32,6 +34,7 @@ pub(super) async fn identify(State(app): State<App>, mut request: Request, next:
         Ok(Some(principal)) => {
             if let Principal::Agent(host) = &principal {
                 note_clock(&app, &host.id, request.headers(), now);
+                note_run(&app, &host.id, request.headers(), now);
             }
             request.extensions_mut().insert(principal);
         }
@@ -53,6 +56,14 @@ fn note_clock(app: &App, host_id: &str, headers: &HeaderMap, now: Millis) {
     };
     let allowed_ms = millis(app.config.current().fleet.max_clock_difference);
     app.presence.note_clock(host_id, sent_ms, now, allowed_ms);
+}
+
+/// Notes which process of the agent sends.
+fn note_run(app: &App, host_id: &str, headers: &HeaderMap, now: Millis) {
+    let run = headers.get(paths::RUN_HEADER).and_then(|run| run.to_str().ok()?.parse().ok());
+    if let Some(run) = run {
+        app.presence.note_run(host_id, run, now);
+    }
 }
 
 /// The time in a `Date` header: it is cut to the second, so the middle of that.
@@ -81,7 +92,7 @@ pub(super) async fn guard(access: Access, kind: Kind, request: Request, next: Ne
     }
     let by_session = matches!(principal, Some(Principal::User(user)) if user.by_session);
     if by_session && !request.method().is_safe() && !same_site(request.headers()) {
-        return ApiError::forbidden("the form was sent from another site").into_response();
+        return ApiError::forbidden(FROM_ANOTHER_SITE).into_response();
     }
     next.run(request).await
 }
@@ -105,6 +116,9 @@ pub(crate) fn encode_component(text: &str) -> String {
         })
         .collect()
 }
+
+/// What a form is answered with that [`same_site`] does not trust.
+pub const FROM_ANOTHER_SITE: &str = "the form was sent from another site";
 
 /// Whether a browser says that a request comes from this very site. Cookies alone do not prove that (CSRF).
 #[must_use]

@@ -7,6 +7,9 @@ use siaga_protocol::agent_api::Problem;
 
 use crate::records::RecordsError;
 
+/// End of the sentence of [`ApiError::not_found`].
+pub const MISSING: &str = " does not exist";
+
 /// An error answer.
 #[derive(Debug)]
 pub struct ApiError {
@@ -49,7 +52,7 @@ impl ApiError {
     /// 404: `what` does not exist.
     #[must_use]
     pub fn not_found(what: impl AsRef<str>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, format!("{} does not exist", what.as_ref()))
+        Self::new(StatusCode::NOT_FOUND, format!("{}{MISSING}", what.as_ref()))
     }
 
     /// 409.

@@ -13,8 +13,8 @@ mod routes;
 mod time_limit;
 
 pub(crate) use auth::encode_component;
-pub use auth::same_site;
-pub use error::ApiError;
+pub use auth::{FROM_ANOTHER_SITE, same_site};
+pub use error::{ApiError, MISSING};
 pub use extract::{Caller, JsonBody, MaybeCaller, OptionalJsonBody, Params, PeerAddress};
 pub use listen::{ListenError, serve};
 pub use openapi::describe;

@@ -1,11 +1,13 @@
-//! Turns silent agents and wrong clocks into signals, and writes the series `up` of every host and how far its clock is
+//! Turns silent agents, wrong clocks and copied hosts into signals, and writes the series `up` of every host and how far its clock is
 //! from the server's.
 
 use std::collections::BTreeMap;
 
 use siaga_protocol::metric_names::{HOST_CLOCK_DIFFERENCE, UP};
 
-use super::signal::{AGENT_COMPONENT, CLOCK_COMPONENT, Cause, Severity, Signal, SignalSource};
+use super::signal::{
+    AGENT_COMPONENT, CLOCK_COMPONENT, Cause, IDENTITY_COMPONENT, Severity, Signal, SignalSource,
+};
 use crate::app::App;
 use crate::config::Language;
 use crate::console::Page;
@@ -49,6 +51,9 @@ pub(super) async fn watch(app: App) -> anyhow::Result<()> {
         let since_ms = since(host, CLOCK_COMPONENT);
         if let Some(clock) = clock.and_then(|clock| reportable(clock, since_ms)) {
             signals.push(wrong_clock(&app, host, clock));
+        }
+        if let Some(since_ms) = app.presence.twins_since_ms(&host.id, now) {
+            signals.push(copied_host(&app, host, since_ms));
         }
     }
     super::sync(&app, SignalSource::Agent, signals).await
@@ -116,6 +121,27 @@ fn wrong_clock(app: &App, host: &hosts::Host, clock: HostClock) -> Signal {
         detail_en: text(Language::English, "incidents.clock_detail"),
         value: Some(seconds(clock.difference_ms)),
         started_at_ms: clock.since_ms,
+    }
+}
+
+/// Two agents with one identity: their samples mix, and drills are not carried out there.
+fn copied_host(app: &App, host: &hosts::Host, since_ms: Millis) -> Signal {
+    let text = |language, key: &str| {
+        in_words(app, language, |page| {
+            page.tv(key, &[("instance", &host.instance), ("time", &page.datetime_seconds(since_ms))])
+        })
+    };
+    Signal {
+        key: format!("identity:{}", host.instance),
+        instance: Some(host.instance.clone()),
+        component: IDENTITY_COMPONENT.to_owned(),
+        severity: Severity::Critical,
+        title_id: text(Language::Indonesian, "incidents.copied"),
+        title_en: text(Language::English, "incidents.copied"),
+        detail_id: text(Language::Indonesian, "incidents.copied_detail"),
+        detail_en: text(Language::English, "incidents.copied_detail"),
+        value: None,
+        started_at_ms: since_ms,
     }
 }
 

@@ -100,7 +100,7 @@ impl RowView {
             state_class: state_class(incident.state),
             started: page.datetime(incident.started_at_ms),
             started_short: page.datetime_short(incident.started_at_ms),
-            age: page.duration(until - incident.started_at_ms),
+            age: page.duration_exact(until - incident.started_at_ms),
             handler: incident.handler.unwrap_or_default(),
             number: incident.number,
             instance: incident.cause.instance,
@@ -435,8 +435,16 @@ mod tests {
         assert!(shipped.len() > 10);
         for language in [Language::Indonesian, Language::English] {
             let page = Page::detached(language, "LPSE", TimeZoneName::default(), false);
-            let own =
-                ["agent", "drill:lab", "rule:Disk", "rule-evaluation:Disk", "memory", "cpu", "filesystem:/"];
+            let own = [
+                "agent",
+                "identity",
+                "drill:lab",
+                "rule:Disk",
+                "rule-evaluation:Disk",
+                "memory",
+                "cpu",
+                "filesystem:/",
+            ];
             for component in shipped.iter().chain(&own) {
                 let kind = component.split(':').next().unwrap_or("");
                 let name = component_name(&page, component);

@@ -10,6 +10,9 @@ pub const AGENT_COMPONENT: &str = "agent";
 /// The component that stands for a host's clock.
 pub const CLOCK_COMPONENT: &str = "clock";
 
+/// The component that stands for a host's identity, which only one agent may bear.
+pub(super) const IDENTITY_COMPONENT: &str = "identity";
+
 /// Who reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SignalSource {

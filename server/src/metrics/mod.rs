@@ -30,8 +30,8 @@ const FILE: &str = "metrics/series.db";
 /// Messages of remote write that are unpacked at the same time, in KiB in all; a larger one has the room to itself.
 const WRITING_KIB: u32 = 64 << 10;
 
-/// Name under which the server's own series are counted.
-const OWN_SOURCE: &str = "siaga-server";
+/// Name under which the server's own series are counted. No host can have it: names of hosts hold no `@`.
+const OWN_SOURCE: &str = "@siaga";
 
 /// A sample of the server's own.
 #[derive(Debug, Clone, PartialEq)]
@@ -364,6 +364,8 @@ fn store_options(config: &config::Config) -> Options {
     options.downsample_after = metrics.downsample_after;
     options.max_series = metrics.max_series;
     options.max_series_per_source = metrics.max_series_per_agent;
+    // Some twenty a host, of every host together: a bound for one agent would stop the rules of a large fleet.
+    options.unbounded_source = Some(OWN_SOURCE);
     options.max_future = metrics.max_future;
     options.out_of_order_window = metrics.out_of_order_window;
     options.synchronous = if metrics.fsync { Synchronous::Full } else { Synchronous::Normal };

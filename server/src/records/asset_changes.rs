@@ -66,6 +66,17 @@ pub fn add(db: &Connection, change: &NewChange<'_>) -> Result<()> {
     Ok(())
 }
 
+/// How many changes of an asset were noticed since a time.
+///
+/// # Errors
+/// If the statement fails.
+pub fn count_since(db: &Connection, asset_id: i64, since_ms: Millis) -> Result<usize> {
+    let mut statement =
+        db.prepare_cached("SELECT COUNT(*) FROM asset_changes WHERE asset_id = ?1 AND at_ms > ?2")?;
+    let count: i64 = statement.query_row(params![asset_id, since_ms], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
 fn change(row: &Row<'_>) -> rusqlite::Result<AssetChange> {
     Ok(AssetChange {
         id: row.get(0)?,

@@ -35,6 +35,8 @@ pub struct Options {
     pub max_series: usize,
     /// Active series of one source.
     pub max_series_per_source: usize,
+    /// A source that only `max_series` bounds: what it writes follows from what the others do.
+    pub unbounded_source: Option<&'static str>,
     /// How far a sample may be ahead of this machine's clock.
     pub max_future: Duration,
     /// How old a sample may be (imports excepted): agents catch up after a day away.
@@ -71,6 +73,7 @@ impl Options {
             max_bytes: None,
             max_series: 1_000_000,
             max_series_per_source: 20_000,
+            unbounded_source: None,
             max_future: Duration::from_secs(600),
             out_of_order_window: Duration::from_secs(26 * HOUR),
             inactive_after: Duration::from_secs(24 * HOUR),

@@ -1,7 +1,8 @@
 //! The drill laboratory: two instances of a small HTTP service behind one address, to be killed and started by drills.
 //!
 //! - `siaga-lab up --dir DIR` starts both instances and the address in front; `down` ends them.
-//! - `siaga-lab kill a --dir DIR` kills an instance with SIGKILL, `start a` starts it again; both may be repeated.
+//! - `siaga-lab kill a --dir DIR` kills an instance with SIGKILL, and fails if there is none: a fault that hit nothing is
+//!   no fault. `start a` starts it again; that may be repeated.
 //! - `serve` and `front` are the programs themselves, in the foreground.
 //!
 //! The front forwards TCP connections to the first healthy instance in order. It asks each for `/healthz` every 200 ms;
@@ -75,7 +76,7 @@ enum LabCommand {
         #[arg(long)]
         dir: PathBuf,
     },
-    /// Kill one program with SIGKILL; it is no error if it does not run.
+    /// Kill one program with SIGKILL; fails if it does not run.
     Kill {
         /// Which.
         name: Name,
@@ -157,10 +158,16 @@ fn main() -> anyhow::Result<()> {
             Ok(())
         }
         LabCommand::Down { dir } => {
-            Name::ALL.into_iter().rev().try_for_each(|name| kill(&dir, name, Signal::TERM))
+            Name::ALL.into_iter().rev().try_for_each(|name| end(&dir, name, Signal::TERM).map(drop))
         }
         LabCommand::Start { name, dir } => start(&dir, name),
-        LabCommand::Kill { name, dir } => kill(&dir, name, Signal::KILL),
+        LabCommand::Kill { name, dir } => {
+            if end(&dir, name, Signal::KILL)? {
+                Ok(())
+            } else {
+                bail!("{} does not run: nothing was killed", name.text())
+            }
+        }
         LabCommand::Status { name, dir } => match running(&dir, name) {
             Some(pid) => {
                 println!("{} runs as process {}", name.text(), pid.as_raw_nonzero());
@@ -214,6 +221,12 @@ fn start(dir: &Path, name: Name) -> anyhow::Result<()> {
         println!("{} runs already as process {}", name.text(), pid.as_raw_nonzero());
         return Ok(());
     }
+    let address = SocketAddr::from(([127, 0, 0, 1], name.port(first)));
+    // Somebody else's answer on the address would pass for this program's.
+    drop(
+        std::net::TcpListener::bind(address)
+            .with_context(|| format!("cannot start {} on {address}", name.text()))?,
+    );
     let program = std::env::current_exe().context("cannot find this program")?;
     let log_file = dir.join(format!("{}.log", name.text()));
     let log = fs::File::options()
@@ -242,7 +255,6 @@ fn start(dir: &Path, name: Name) -> anyhow::Result<()> {
         began(pid).with_context(|| format!("{} ended at once, see {}", name.text(), log_file.display()))?;
     let mut file = fs::File::create(pid_file(dir, name)).context("cannot write the process number")?;
     write!(file, "{} {noted}", pid.as_raw_nonzero())?;
-    let address = SocketAddr::from(([127, 0, 0, 1], name.port(first)));
     wait_until(|| {
         running(dir, name).is_none() || std::net::TcpStream::connect_timeout(&address, HEALTH_TIMEOUT).is_ok()
     });
@@ -253,11 +265,12 @@ fn start(dir: &Path, name: Name) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Ends a program; whether there was one to end.
 #[expect(clippy::print_stdout, reason = "an agent reports what its actions print")]
-fn kill(dir: &Path, name: Name, signal: Signal) -> anyhow::Result<()> {
+fn end(dir: &Path, name: Name, signal: Signal) -> anyhow::Result<bool> {
     let Some(pid) = running(dir, name) else {
         println!("{} does not run", name.text());
-        return Ok(());
+        return Ok(false);
     };
     kill_process(pid, signal).with_context(|| format!("cannot kill {}", name.text()))?;
     wait_until(|| running(dir, name).is_none());
@@ -265,7 +278,7 @@ fn kill(dir: &Path, name: Name, signal: Signal) -> anyhow::Result<()> {
         bail!("{} still runs as process {}", name.text(), pid.as_raw_nonzero());
     }
     println!("{} killed, it was process {}", name.text(), pid.as_raw_nonzero());
-    Ok(())
+    Ok(true)
 }
 
 fn wait_until(mut wanted: impl FnMut() -> bool) {

@@ -116,6 +116,15 @@ fn lab_ports() -> u16 {
 }
 
 #[tokio::test]
+async fn a_first_start_on_a_taken_address_is_refused_and_leaves_nothing_that_the_next_would_obey() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut run = Run::start(folder.path(), &taken.local_addr().unwrap().to_string(), lab_ports());
+    assert!(!run.end().await.success() && run.output().contains("already"), "{}", run.output());
+    assert!(!folder.path().join("data/server.toml").exists());
+}
+
+#[tokio::test]
 async fn make_run_shows_this_machine_and_carries_out_a_drill_on_it() {
     let folder = tempfile::tempdir().unwrap();
     let listen = format!("127.0.0.1:{}", free_port());
@@ -178,6 +187,10 @@ async fn make_run_shows_this_machine_and_carries_out_a_drill_on_it() {
 
     assert!(run.interrupt().await.success(), "{}", run.output());
     assert_eq!(lab_answers(run.lab_port).await, None, "nothing is left running");
+
+    // Another address than the files name is refused with the reason, not printed as if somebody listened there.
+    let mut moved = Run::start_as("moved", folder.path(), &elsewhere, run.lab_port);
+    assert!(!moved.end().await.success() && moved.output().contains(&listen), "{}", moved.output());
 
     let mut again = Run::start(folder.path(), &listen, run.lab_port);
     let api = again.api().await;

@@ -37,7 +37,7 @@ async fn months_of_history_come_in_and_a_broken_line_costs_only_itself() {
     text += &format!("disk_used{{instance=\"b\"}} 7 {}\n", days_ago(3_000));
     text += "# EOF\n";
     let (status, out, log) = import(&server, "openmetrics", &text);
-    assert!(status == 3 && out.contains("101 samples imported, 2 lines not taken"), "{out} {log}");
+    assert!(status == 3 && out.contains("samples imported: 101, lines not taken: 2"), "{out} {log}");
     assert!(log.contains("line=102") && log.contains("line=104"), "{log}");
     let kept = server.api.query("count_over_time(disk_used[101d])", None).await.unwrap();
     assert_eq!(kept.len(), 2, "{kept:?}");
@@ -45,7 +45,7 @@ async fn months_of_history_come_in_and_a_broken_line_costs_only_itself() {
 
     let csv = format!("timestamp,metric,instance,value\n{},requests,a,3\nx,requests,a,3\n", days_ago(20));
     let (status, out, log) = import(&server, "csv", &csv);
-    assert!(status == 3 && out.contains("1 samples imported, 1 lines not taken"), "{out} {log}");
+    assert!(status == 3 && out.contains("samples imported: 1, lines not taken: 1"), "{out} {log}");
     assert!(log.contains("line=3"), "{log}");
 
     let (status, _, log) = import(&server, "csv", "a,b\n1,2\n");

@@ -68,8 +68,11 @@ fn highest(values: &[f64]) -> f64 {
     values.iter().copied().filter(|value| value.is_finite()).fold(f64::NEG_INFINITY, f64::max)
 }
 
+/// Cases with the days before the crossing at which each is cut.
+pub(super) type Cut = Vec<(usize, Case)>;
+
 /// Cases of all series below a folder, and how many series there are.
-pub(super) fn cases(folder: &Path) -> Result<(Vec<(usize, Case)>, usize), Box<dyn Error>> {
+pub(super) fn cases(folder: &Path) -> Result<(Cut, usize), Box<dyn Error>> {
     let mut found = Vec::new();
     files(folder, &mut found)?;
     let (mut cases, mut count) = (Vec::new(), 0);

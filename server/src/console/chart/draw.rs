@@ -6,7 +6,7 @@ use super::scale::{TimeLabel, ValueAxis, decimals, time_ticks, value_axis};
 use super::thin::{thin, thin_band};
 use super::{Band, Chart, Line, LineStyle, Mark, Unit};
 use crate::console::Page;
-use crate::time::Millis;
+use crate::time::{DAY_MS, Millis};
 
 /// A drawing and the plot in it, in units of the drawing.
 #[derive(Debug, Clone, Copy)]
@@ -369,6 +369,8 @@ fn rows(chart: &Chart, page: &Page) -> Vec<Row> {
         .collect();
     times.sort_unstable();
     times.dedup();
+    // What is one figure a day has no hour of its own.
+    let daily = times.windows(2).map(|pair| pair[1] - pair[0]).min().is_some_and(|step| step >= DAY_MS);
     let count = times.len().min(TABLE_ROWS);
     let chosen: Vec<Millis> = (0..count)
         .filter_map(|row| times.get(row * (times.len() - 1) / (count - 1).max(1)))
@@ -390,7 +392,10 @@ fn rows(chart: &Chart, page: &Page) -> Vec<Row> {
                     },
                 )
             });
-            Row { at: page.datetime(at), cells: lines.chain(bands).collect() }
+            Row {
+                at: if daily { page.date(at) } else { page.datetime(at) },
+                cells: lines.chain(bands).collect(),
+            }
         })
         .collect()
 }

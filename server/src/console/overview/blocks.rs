@@ -209,7 +209,7 @@ pub(super) async fn incidents(app: &App, page: &Page, now: Millis) -> Result<(Ca
 /// An incident as a row of a block.
 pub(in crate::console) fn incident_row(page: &Page, incident: &Incident, now: Millis) -> BlockRow {
     let place = if incident.cause.instance.is_empty() { "" } else { &incident.cause.instance };
-    let age = page.duration(now - incident.started_at_ms);
+    let age = page.duration_exact(now - incident.started_at_ms);
     BlockRow {
         class: incident_views::priority_class(incident.priority),
         state: incident_views::priority_name(page, incident.priority),

@@ -142,7 +142,7 @@ async fn related(app: &App, page: &Page, host: &Host, now: Millis) -> Result<Rel
         .await?;
     let rows = open.iter().map(|incident| {
         // The page is about one server: its name says nothing new in a row.
-        let note = page.duration(now - incident.started_at_ms);
+        let note = page.duration_exact(now - incident.started_at_ms);
         BlockRow { note, ..incident_row(page, incident, now) }
     });
     Ok(Related { incidents: rows.collect(), asset: asset.map(|asset| asset.code), services })

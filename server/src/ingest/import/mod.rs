@@ -41,6 +41,8 @@ pub enum Event {
     Batch(Batch),
     /// A line that was not taken.
     Bad(BadLine),
+    /// The file ends without the end that its format has: it may have been cut off. Comes last.
+    NoEnd,
 }
 
 /// Why reading ended early.

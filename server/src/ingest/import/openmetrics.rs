@@ -14,6 +14,8 @@ pub(super) fn read<E>(
 ) -> Result<(), ImportError<E>> {
     let mut gatherer = Gatherer::default();
     let mut lines = Lines::new(input);
+    // OpenMetrics ends with a line of its own, so that a file that was cut off is told from a whole one.
+    let mut ended = false;
     loop {
         let line = match lines.next() {
             Ok(Some(line)) => line.and_then(take),
@@ -24,16 +26,19 @@ pub(super) fn read<E>(
         match line {
             Ok(Line::Sample(sample)) => match sample.timestamp_ms {
                 Some(at) => {
+                    ended = false;
                     gatherer.add(&sample.labels, at, sample.value, number, sink).map_err(ImportError::Sink)?
                 }
                 None => bad(number, "the sample has no timestamp".to_owned(), sink)?,
             },
             // Joined exports have an end within: what follows it counts as well.
+            Ok(Line::Eof) => ended = true,
             Ok(_) => {}
             Err(reason) => bad(number, reason, sink)?,
         }
     }
-    gatherer.finish(sink).map_err(ImportError::Sink)
+    gatherer.finish(sink).map_err(ImportError::Sink)?;
+    if ended { Ok(()) } else { sink(Event::NoEnd).map_err(ImportError::Sink) }
 }
 
 fn take(text: &str) -> Result<Line, String> {
@@ -73,9 +78,23 @@ mod tests {
             .filter_map(|e| if let Event::Bad(bad) = e { Some(bad.line) } else { None })
             .collect();
         assert_eq!(lines, [3, 5, 6]);
-        let Some(Event::Batch(batch)) = events.last() else { panic!("{events:?}") };
+        let [.., Event::Batch(batch), Event::NoEnd] = events.as_slice() else { panic!("{events:?}") };
         assert_eq!(batch.items[0].samples, [(10_000, 1.0, 2), (30_000, 3.0, 4), (90_000, 9.0, 8)]);
         assert_eq!(batch.samples(), 3);
+    }
+
+    #[test]
+    fn a_file_that_was_cut_off_is_told_from_a_whole_one() {
+        for (text, whole) in [
+            ("a 1 1\n# EOF\n", true),
+            ("a 1 1\n# EOF\n\n", true),
+            ("a 1 1\n# EOF\na 1 2\n# EOF", true),
+            ("a 1 1\n", false),
+            ("a 1 1\n# EOF\na 1 2\n", false),
+            ("", false),
+        ] {
+            assert_eq!(!events(text.as_bytes()).contains(&Event::NoEnd), whole, "{text}");
+        }
     }
 
     #[test]

@@ -93,7 +93,8 @@ impl Writer {
     fn check_limits(&self, source: &str, new: usize) -> Result<(), AppendError> {
         let options = &self.shared.options;
         let head = sync::read(&self.shared.head);
-        if head.active_of(source) + new > options.max_series_per_source {
+        let bounded = options.unbounded_source != Some(source);
+        if bounded && head.active_of(source) + new > options.max_series_per_source {
             let limit = options.max_series_per_source;
             return Err(AppendError::TooManySeries { source_name: source.to_owned(), limit, largest: None });
         }

@@ -10,9 +10,6 @@ const MASTERS: &str = "sys/class/net/bonding_masters";
 
 impl Collector for Bonding {
     fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
-        if !source.exists(MASTERS) {
-            return Ok(());
-        }
         let masters: Vec<String> =
             source.read(MASTERS)?.split_ascii_whitespace().map(str::to_owned).collect();
         for master in &masters {

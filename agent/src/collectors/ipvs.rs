@@ -30,9 +30,6 @@ struct Service {
 
 impl Collector for Ipvs {
     fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
-        if !source.exists(STATS) {
-            return Ok(());
-        }
         let totals = source.read(STATS)?.lines().nth(2).unwrap_or_default();
         for (family, word) in TOTALS.iter().zip(totals.split_ascii_whitespace()) {
             out.counter(family, &[], value(u64::from_str_radix(word, 16).unwrap_or(0)));

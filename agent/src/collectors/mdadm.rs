@@ -24,9 +24,6 @@ struct Array<'a> {
 
 impl Collector for Mdadm {
     fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
-        if !source.exists(FILE) {
-            return Ok(());
-        }
         let mut lines = source.read(FILE)?.lines().peekable();
         while let Some(line) = lines.next() {
             let Some(mut array) = Array::begin(line) else { continue };

@@ -254,6 +254,35 @@ pub fn runner(config: &Collect, root: &Path, counters: &Arc<Counters>, boards: &
     Runner::new(collectors, root, config.deadline_seconds.seconds())
 }
 
+/// Collections from one look for what is seldom there, or seldom changes, to the next: five minutes with the default
+/// interval.
+const SELDOM_ROUNDS: u32 = 20;
+
+/// A collector of what many hosts have not. Where its file is missing, it is looked for only every [`SELDOM_ROUNDS`]
+/// collections.
+struct IfThere {
+    file: &'static str,
+    collector: Box<dyn Collector>,
+    wait: u32,
+}
+
+impl Collector for IfThere {
+    fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
+        if self.wait > 0 {
+            self.wait -= 1;
+        } else if source.exists(self.file) {
+            return self.collector.collect(source, out);
+        } else {
+            self.wait = SELDOM_ROUNDS - 1;
+        }
+        Ok(())
+    }
+}
+
+fn if_there(file: &'static str, collector: impl Collector + 'static) -> Box<dyn Collector> {
+    Box::new(IfThere { file, collector: Box::new(collector), wait: 0 })
+}
+
 /// What the services said last.
 struct FromBoards(Arc<Boards>);
 
@@ -271,47 +300,49 @@ fn build(
 ) -> Box<dyn Collector> {
     match name {
         CollectorName::Arp => Box::<arp::Arp>::default(),
-        CollectorName::Bonding => Box::new(bonding::Bonding),
-        CollectorName::Conntrack => Box::new(conntrack::Conntrack),
+        CollectorName::Bonding => if_there("sys/class/net/bonding_masters", bonding::Bonding),
+        CollectorName::Conntrack => {
+            if_there("proc/sys/net/netfilter/nf_conntrack_count", conntrack::Conntrack)
+        }
         CollectorName::Cpu => Box::<cpu::Cpu>::default(),
         CollectorName::Cpufreq => Box::<cpufreq::Cpufreq>::default(),
         CollectorName::Diskstats => Box::new(diskstats::Diskstats::new(config.diskstats.clone())),
         CollectorName::Dmi => Box::<devices::Dmi>::default(),
-        CollectorName::Edac => Box::new(edac::Edac),
+        CollectorName::Edac => if_there("sys/devices/system/edac/mc", edac::Edac),
         CollectorName::Entropy => Box::new(entropy::Entropy),
         CollectorName::Filefd => Box::new(filefd::Filefd),
         CollectorName::Filesystem => Box::new(filesystem::Filesystem::new(config.filesystem.clone())),
-        CollectorName::Hwmon => Box::<hwmon::Hwmon>::default(),
-        CollectorName::Ipvs => Box::new(ipvs::Ipvs),
+        CollectorName::Hwmon => if_there("sys/class/hwmon", hwmon::Hwmon::default()),
+        CollectorName::Ipvs => if_there("proc/net/ip_vs_stats", ipvs::Ipvs),
         CollectorName::Loadavg => Box::new(loadavg::Loadavg),
         CollectorName::Logs => Box::new(logs::Logs::new(&config.logs)),
-        CollectorName::Mdadm => Box::new(mdadm::Mdadm),
+        CollectorName::Mdadm => if_there("proc/mdstat", mdadm::Mdadm),
         CollectorName::Meminfo => Box::<meminfo::Meminfo>::default(),
         CollectorName::Netclass => Box::new(netclass::Netclass::new(config.netdev.clone())),
         CollectorName::Netdev => Box::new(netdev::Netdev::new(config.netdev.clone())),
         CollectorName::Netstat => Box::<netstat::Netstat>::default(),
-        CollectorName::Nfs => Box::new(nfs::Nfs),
-        CollectorName::Nfsd => Box::new(nfs::Nfsd),
-        CollectorName::Nvme => Box::new(devices::Nvme),
-        CollectorName::Os => Box::new(os::Os),
+        CollectorName::Nfs => if_there("proc/net/rpc/nfs", nfs::Nfs),
+        CollectorName::Nfsd => if_there("proc/net/rpc/nfsd", nfs::Nfsd),
+        CollectorName::Nvme => if_there("sys/class/nvme", devices::Nvme),
+        CollectorName::Os => Box::<os::Os>::default(),
         CollectorName::Own => Box::new(own::Own::new(Arc::clone(counters))),
-        CollectorName::Pressure => Box::new(pressure::Pressure),
+        CollectorName::Pressure => if_there("proc/pressure", pressure::Pressure),
         CollectorName::ProcessGroups => Box::new(process_groups::ProcessGroups::new(&config.process_groups)),
         CollectorName::Processes => Box::<processes::Processes>::default(),
-        CollectorName::Schedstat => Box::new(schedstat::Schedstat),
+        CollectorName::Schedstat => if_there("proc/schedstat", schedstat::Schedstat),
         CollectorName::Selinux => Box::new(selinux::Selinux),
         CollectorName::Services => Box::new(FromBoards(Arc::clone(boards))),
         CollectorName::Sockstat => Box::<sockstat::Sockstat>::default(),
         CollectorName::Softnet => Box::new(softnet::Softnet),
         CollectorName::Stat => Box::new(stat::Stat),
         CollectorName::Textfile => Box::new(textfile::Textfile::new(config.textfile.clone())),
-        CollectorName::ThermalZone => Box::new(devices::ThermalZone),
+        CollectorName::ThermalZone => if_there("sys/class/thermal", devices::ThermalZone),
         CollectorName::Time => Box::<time::Time>::default(),
         CollectorName::Timex => Box::new(timex::Timex),
         CollectorName::UdpQueues => Box::new(udp_queues::UdpQueues),
         CollectorName::Uname => Box::new(uname::UnameInfo),
         CollectorName::Vmstat => Box::<vmstat::Vmstat>::default(),
-        CollectorName::Xfs => Box::<xfs::Xfs>::default(),
+        CollectorName::Xfs => if_there("sys/fs/xfs", xfs::Xfs::default()),
     }
 }
 

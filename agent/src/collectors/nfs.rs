@@ -33,9 +33,6 @@ const SERVER: &str = "proc/net/rpc/nfsd";
 
 impl Collector for Nfs {
     fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
-        if !source.exists(CLIENT) {
-            return Ok(());
-        }
         for line in source.read(CLIENT)?.lines() {
             let (word, figures) = figures(line);
             match word {
@@ -60,9 +57,6 @@ impl Collector for Nfs {
 
 impl Collector for Nfsd {
     fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
-        if !source.exists(SERVER) {
-            return Ok(());
-        }
         for line in source.read(SERVER)?.lines() {
             let (word, figures) = figures(line);
             let mut counter = |place, family| tell(&figures, place, Kind::Counter, family, out);

@@ -1,10 +1,15 @@
 //! The operating system's release, from `/etc/os-release`: `node_os_info`, `node_os_version`.
 
-use super::{CollectError, Collector};
+use super::{CollectError, Collector, SELDOM_ROUNDS};
 use crate::samples::Output;
 use crate::source::Source;
 
-pub(super) struct Os;
+/// The file is read again every [`SELDOM_ROUNDS`] collections.
+#[derive(Default)]
+pub(super) struct Os {
+    text: String,
+    round: u32,
+}
 
 /// Label of `node_os_info` and key of the file.
 const KEYS: [(&str, &str); 12] = [
@@ -33,9 +38,14 @@ pub fn parse_os_release(text: &str) -> impl Iterator<Item = (&str, &str)> {
 
 impl Collector for Os {
     fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
-        let path = if source.exists("etc/os-release") { "etc/os-release" } else { "usr/lib/os-release" };
+        if self.round.is_multiple_of(SELDOM_ROUNDS) {
+            let path = if source.exists("etc/os-release") { "etc/os-release" } else { "usr/lib/os-release" };
+            self.text.clear();
+            self.text.push_str(source.read(path)?);
+        }
+        self.round = self.round.wrapping_add(1);
         let mut labels = KEYS.map(|(label, _)| (label, ""));
-        for (key, value) in parse_os_release(source.read(path)?) {
+        for (key, value) in parse_os_release(&self.text) {
             if let Some(place) = KEYS.iter().position(|(_, known)| *known == key) {
                 labels[place].1 = value;
             }

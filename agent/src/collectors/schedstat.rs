@@ -12,9 +12,6 @@ const FILE: &str = "proc/schedstat";
 
 impl Collector for Schedstat {
     fn collect(&mut self, source: &mut Source, out: &mut Output) -> Result<(), CollectError> {
-        if !source.exists(FILE) {
-            return Ok(());
-        }
         for line in source.read(FILE)?.lines() {
             let mut words = line.split_ascii_whitespace();
             let Some(cpu) = words.next().and_then(|word| numbered(word, "cpu")) else { continue };

@@ -1,6 +1,6 @@
 //! The host's clock, its source and its zone: `node_time_*`.
 
-use super::{CollectError, Collector, value};
+use super::{CollectError, Collector, SELDOM_ROUNDS, value};
 use crate::clock;
 use crate::samples::Output;
 use crate::source::Source;
@@ -12,6 +12,15 @@ const ZONE_SECONDS: i64 = 300;
 pub(super) struct Time {
     zone: Option<(String, i32)>,
     zone_read_at: i64,
+    sources: Vec<ClockSource>,
+    round: u32,
+}
+
+/// Where the kernel takes the time from; it changes only where the hardware fails.
+struct ClockSource {
+    device: String,
+    available: String,
+    current: Option<String>,
 }
 
 impl Collector for Time {
@@ -25,25 +34,33 @@ impl Collector for Time {
         if let Some((name, offset)) = &self.zone {
             out.gauge("node_time_zone_offset_seconds", &[("time_zone", name)], f64::from(*offset));
         }
-        for name in source.names("sys/devices/system/clocksource") {
-            let Some(device) = name.strip_prefix("clocksource") else { continue };
-            let Some(folder) = source.folder(&format!("sys/devices/system/clocksource/{name}")) else {
-                continue;
-            };
-            let (mut buffer, mut labels) = ([0; 512], [("clocksource", ""), ("device", device)]);
-            for clocksource in
-                folder.read("available_clocksource", &mut buffer).unwrap_or_default().split_whitespace()
-            {
-                labels[0].1 = clocksource;
+        if self.round.is_multiple_of(SELDOM_ROUNDS) {
+            self.sources = read_sources(source);
+        }
+        self.round = self.round.wrapping_add(1);
+        for ClockSource { device, available, current } in &self.sources {
+            for clocksource in available.split_whitespace() {
+                let labels = [("clocksource", clocksource), ("device", device.as_str())];
                 out.gauge("node_time_clocksource_available_info", &labels, 1.0);
             }
-            if let Some(clocksource) = folder.read("current_clocksource", &mut buffer) {
-                let labels = [("clocksource", clocksource), ("device", device)];
+            if let Some(clocksource) = current {
+                let labels = [("clocksource", clocksource.as_str()), ("device", device.as_str())];
                 out.gauge("node_time_clocksource_current_info", &labels, 1.0);
             }
         }
         Ok(())
     }
+}
+
+fn read_sources(source: &Source) -> Vec<ClockSource> {
+    let read = |name: String| {
+        let device = name.strip_prefix("clocksource")?.to_owned();
+        let folder = source.folder(&format!("sys/devices/system/clocksource/{name}"))?;
+        let text = |file: &str| folder.read(file, &mut [0; 512]).map(str::to_owned);
+        let available = text("available_clocksource").unwrap_or_default();
+        Some(ClockSource { device, available, current: text("current_clocksource") })
+    };
+    source.names("sys/devices/system/clocksource").into_iter().filter_map(read).collect()
 }
 
 /// Name and offset of the zone in `/etc/localtime`; a host without that file keeps UTC.

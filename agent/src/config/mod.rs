@@ -619,6 +619,6 @@ mod tests {
         assert!(full.orders.executor_dir.is_some() && full.orders.executor_socket.is_some());
         let mut stated = Vec::new();
         keys(&toml::from_str(&active).unwrap(), "", &mut stated);
-        assert_eq!(stated.len(), 49, "a key was added or removed: {stated:#?}");
+        assert_eq!(stated.len(), 102, "a key was added or removed: {stated:#?}");
     }
 }

@@ -43,9 +43,10 @@ impl Office {
         request.json(&json!({ "decision": decision })).send().await.unwrap().status().as_u16()
     }
 
-    /// Whether the exporter's series have ended while others go on.
+    /// Whether the exporter's series have ended, by a stale marker or by age, while others go on.
     async fn has_ended(&self) -> bool {
-        let query = "max(timestamp(node_load1)) - max(timestamp(tender_open)) > 2";
+        let query = "max(timestamp(node_load1)) - max(timestamp(tender_open)) > 2 \
+                     or absent(tender_open) and on () max(timestamp(node_load1)) > time() - 10";
         !self.server.api.query(query, None).await.unwrap().is_empty()
     }
 }

@@ -275,8 +275,10 @@ pub fn fit_load(pairs: &[(f64, f64)]) -> Result<LoadFit, LoadRefusal> {
     let by_law = left_out(&points, scalable);
     let law_is_better =
         by_law.as_ref().is_some_and(|errors| mean_size(errors) < BETTER_THAN_LINE * mean_size(&by_line));
-    let (errors, curve) = match (law_is_better, by_law) {
-        (true, Some(errors)) => (errors, scalable(&points)),
+    // What was measured was served: a law that has its top below the largest load that was is refuted by it.
+    let law = scalable(&points).filter(|law| law_is_better && law.coherence <= 1.0);
+    let (errors, curve) = match (law, by_law) {
+        (Some(law), Some(errors)) => (errors, Some(law)),
         _ => (by_line, straight(&points)),
     };
     let curve = curve.filter(|curve| curve.line.slope > 0.0).ok_or(LoadRefusal::NoRelation)?;
@@ -383,6 +385,25 @@ mod tests {
         assert!((load - 133.0).abs() < 8.0, "{load}");
         let Headroom::Saturates(at) = fit.headroom(90.0, false) else { panic!("{fit:?}") };
         assert!((180.0..400.0).contains(&at), "{at}");
+    }
+
+    #[test]
+    fn no_law_saturates_below_a_load_that_was_served() {
+        // Use that falls again at the largest loads: caches that warm up, not a service past its top.
+        let pairs: Vec<(f64, f64)> = loads()
+            .into_iter()
+            .enumerate()
+            .map(|(n, load)| {
+                let share = load / 200.0;
+                (load, 5.0 + 60.0 * share * (1.5 - share) + noise(n))
+            })
+            .collect();
+        if let Ok(fit) = fit_load(&pairs) {
+            assert!(fit.coherence <= 1.0, "{fit:?}");
+            if let Headroom::Saturates(at) = fit.headroom(99.0, false) {
+                assert!(at >= fit.largest_load, "{at} {fit:?}");
+            }
+        }
     }
 
     #[test]

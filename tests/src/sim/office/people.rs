@@ -100,10 +100,16 @@ async fn enter_service(office: &Office, state: &State, machines: &[Machine]) -> 
     for machine in machines {
         let Some(instance) = instance(machine) else { continue };
         let part = |resource: &str, item: &str, pool: &str| json!({ "instance": instance, "resource": resource, "item": item, "pool": pool });
+        // What grows with the tenders lies on a disk of its own.
+        let data = machine
+            .volumes
+            .iter()
+            .find(|volume| volume.disk != "sda")
+            .map(|volume| part("filesystem", volume.mountpoint, ""));
         match machine.role {
             Role::App => parts.push(part("cpu", "", "app")),
-            Role::Database => parts.extend([part("cpu", "", ""), part("filesystem", "/data", "")]),
-            Role::Files => parts.push(part("filesystem", "/data", "")),
+            Role::Database => parts.extend(std::iter::once(part("cpu", "", "")).chain(data)),
+            Role::Files => parts.extend(data),
             Role::Proxy => parts.push(part("cpu", "", "")),
             _ => {}
         }

@@ -4,8 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 use siaga_forecast::{
-    Direction, Forecast, HourlySeries, MAX_PATH_HOURS, MIN_KNOWN_HOURS, Note, Refusal, Request, Threshold,
-    Until, early, forecast,
+    Direction, Forecast, HourlySeries, MAX_PATH_HOURS, MIN_KNOWN_HOURS, Note, Refusal, Request, SeriesKind,
+    Threshold, Until, early, forecast,
 };
 
 use super::resource::ResourceKey;
@@ -222,8 +222,12 @@ impl Evaluation {
         self.state = state(self.crossing().or_else(|| self.early_crossing()), now_ms, lead_ms);
     }
 
-    /// What an early look sees within its reach. That it sees nothing is no reason to call the resource normal.
+    /// What an early look sees within its reach. That it sees nothing is no reason to call the resource normal; and what
+    /// comes and goes with the users is judged by a day at least, not by its peaks of minutes.
     fn early_crossing(&self) -> Option<Crossing> {
+        if self.key.kind.series_kind() != SeriesKind::Stock {
+            return None;
+        }
         let look = self.outcome.as_ref().err()?.early?;
         look.likely_ms?;
         let EarlyLook { earliest_ms, likely_ms, latest_ms, .. } = look;
@@ -427,6 +431,9 @@ mod tests {
         let likely = look.likely_ms.unwrap();
         assert!((likely - 200 * 60_000).abs() < 20 * 60_000, "{likely}");
         assert_eq!((filling.state, paths), (State::Critical, None));
+        let mut busy = young(2.0);
+        busy.key.kind = ResourceKind::Cpu;
+        assert_eq!(evaluate(&busy, 41 * 60_000, LEAD).0.state, State::Unknown, "a morning is no day");
         let (quiet, _) = evaluate(&young(0.0), 41 * 60_000, LEAD);
         let look = quiet.outcome.as_ref().unwrap_err().early.unwrap();
         assert_eq!((look.likely_ms, look.reach_ms), (None, 13 * 40 * 60_000));

@@ -24,9 +24,10 @@ command -v javac >/dev/null || missing+=(default-jdk-headless)
 [ -e /usr/share/java/jolokia-core.jar ] || missing+=(libjolokia-core-java)
 [ -e /usr/share/java/json-simple.jar ] || missing+=(libjson-simple-java)
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
-command -v patroni >/dev/null || missing+=(patroni)
+command -v patroni >/dev/null || missing+=(patroni python3-etcd)
 command -v etcd >/dev/null || missing+=(etcd-server)
 command -v nft >/dev/null || missing+=(nftables)
+command -v ip >/dev/null || missing+=(iproute2)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 as_root=()
